@@ -1,0 +1,2 @@
+//! Source files, spans, diagnostics and their renderers
+#![warn(missing_docs)]

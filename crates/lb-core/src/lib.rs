@@ -1,0 +1,2 @@
+//! Balance algorithms, server state and queues: pure logic
+#![warn(missing_docs)]

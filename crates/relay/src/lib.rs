@@ -1,0 +1,2 @@
+//! The data path: accept, pick a server, connect, relay both ways, count
+#![warn(missing_docs)]

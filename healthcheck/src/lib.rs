@@ -1,0 +1,2 @@
+//! The rise/fall state machine and the probes
+#![warn(missing_docs)]

@@ -1,0 +1,3 @@
+//! The TCP load balancer daemon
+
+fn main() {}

@@ -1,0 +1,2 @@
+//! Real daemons in network namespaces, beside the originals
+#![warn(missing_docs)]

@@ -1,0 +1,3 @@
+//! The VRRP daemon
+
+fn main() {}
