@@ -1,2 +1,23 @@
-//! VRRP, ARP and IPv4 wire formats: encode and decode, no IO
+//! Wire formats of the virtual router: VRRP version 2 over IPv4 (RFC 3768),
+//! gratuitous ARP (RFC 826) and the IPv4 header (RFC 791).
+//!
+//! Bytes from the network come in through one checked door a type
+//! ([`Datagram::from_ipv4`], [`vrrp::decode`], [`arp::Packet::decode`]); what is
+//! behind the door is plain owned data. Nothing in here does IO, reads a clock
+//! or panics on any input.
+//!
+//! Version 3 and IPv6 are not spoken yet. The types leave room for them:
+//! addresses are [`std::net::IpAddr`], [`vrrp::Version`] and [`vrrp::Interval`]
+//! are open to new variants, and a [`Datagram`] can be built from an IPv6
+//! socket, which hands out no header.
 #![warn(missing_docs)]
+#![forbid(unsafe_code)]
+
+pub mod arp;
+pub mod checksum;
+mod datagram;
+pub mod ipv4;
+mod read;
+pub mod vrrp;
+
+pub use datagram::Datagram;

@@ -1,0 +1,54 @@
+//! What can happen to a virtual router.
+
+use std::net::IpAddr;
+
+use vrrp_proto::Datagram;
+
+use crate::settings::Instance;
+
+/// The judgement on a tracked script after its rise and fall counting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Health {
+    /// It succeeds.
+    Up,
+    /// It fails.
+    Down,
+}
+
+/// Something that happened. Events may come in any order and any state; one
+/// that means nothing in the present state does nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The daemon starts this router. Before it the driver tells, with
+    /// [`Event::LinkUp`] or [`Event::LinkDown`] and [`Event::Source`], how
+    /// things stand; a link nobody spoke of counts as up, a source nobody
+    /// spoke of as the configured one, present.
+    Start,
+    /// An IP packet of protocol 112 with our virtual router id arrived.
+    /// Packets we sent ourselves are not handed in.
+    Packet(Datagram),
+    /// The time of [`crate::VirtualRouter::poll_timeout`] has come.
+    Timer,
+    /// The interface has carrier and is administratively up.
+    LinkUp,
+    /// The interface lost carrier, was set down, or vanished.
+    LinkDown,
+    /// The address our adverts come from: the configured source address or,
+    /// without one, the interface's first address. `None`: there is none.
+    Source(Option<IpAddr>),
+    /// The judgement on the script `settings.scripts[index]`; sent for the
+    /// first result and whenever it changes (repeating one does no harm).
+    Script {
+        /// Index into [`Instance::scripts`].
+        index: usize,
+        /// The judgement.
+        health: Health,
+    },
+    /// Somebody else, or the kernel when a lease ran out, removed one of our
+    /// virtual addresses. Echoes of our own removals are not handed in.
+    AddressRemoved(IpAddr),
+    /// New settings, already validated. What did not change keeps its state.
+    Reload(Box<Instance>),
+    /// The daemon ends: priority 0 if master, addresses away.
+    Stop,
+}

@@ -1,0 +1,326 @@
+//! Everything one virtual router has to be told: plain data, already resolved.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::num::NonZeroU8;
+
+pub use vrrp_proto::vrrp::{Auth, Version};
+
+use crate::time::Duration;
+
+/// One `vrrp_instance`. [`Instance::new`] gives keepalived's defaults.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Instance {
+    /// The name in logs and notifications.
+    pub name: String,
+    /// Interface the adverts go out of.
+    pub interface: String,
+    /// Virtual router id, 1..=255.
+    pub vrid: NonZeroU8,
+    /// Protocol version.
+    pub version: Version,
+    /// `state`: a wish, decisive only for priority 255.
+    pub initial: Initial,
+    /// `priority`, 1..=255. 255 is the address owner, whom script weights do
+    /// not touch.
+    pub priority: NonZeroU8,
+    /// `advert_int`; whole seconds 1..=255 in version 2.
+    pub advert_interval: Duration,
+    /// `down_timer_adverts`, 1..=100: missed adverts before the master counts
+    /// as down.
+    pub down_timer_adverts: u8,
+    /// Authentication.
+    pub auth: Auth,
+    /// Where adverts go.
+    pub transport: Transport,
+    /// `nopreempt`, `preempt_delay`.
+    pub preempt: Preempt,
+    /// `virtual_ipaddress`, in order; these are advertised.
+    pub addresses: Vec<Address>,
+    /// `virtual_ipaddress_excluded`: set but not advertised.
+    pub excluded: Vec<Address>,
+    /// `track_script`, in order.
+    pub scripts: Vec<Script>,
+    /// Gratuitous ARP.
+    pub garp: Garp,
+    /// Kernel lifetime of the addresses.
+    pub lease: Lease,
+    /// `dont_track_primary` makes it [`Track::No`]: a link that goes down is
+    /// no fault.
+    pub track_link: Track,
+    /// `track_src_ip`: a source address that goes away is a fault.
+    pub track_source: Track,
+    /// What a master does on an advert of lower priority
+    /// (`lower_prio_no_advert`).
+    pub on_lower: OnAdvert,
+    /// What a master does on an advert of higher priority before it yields
+    /// (`higher_prio_send_advert`).
+    pub on_higher: OnAdvert,
+    /// Whether the address list of adverts is held against ours.
+    pub address_check: AddressCheck,
+}
+
+/// `state` in the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Initial {
+    /// `state MASTER`
+    Master,
+    /// `state BACKUP`
+    Backup,
+}
+
+/// Whether something is watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Track {
+    /// Its loss is a fault.
+    Yes,
+    /// Its loss is not looked at.
+    No,
+}
+
+/// Whether a master answers an advert with one of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum OnAdvert {
+    /// Send an advert at once.
+    Advertise,
+    /// Send nothing.
+    Silent,
+}
+
+/// Whether a received address list must equal ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum AddressCheck {
+    /// Every advert.
+    Always,
+    /// `skip_check_adv_addr`: not again for the master whose last advert was
+    /// checked.
+    SkipSameMaster,
+}
+
+/// Where adverts go and come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// To a multicast group, with time to live 255.
+    Multicast {
+        /// The group, 224.0.0.18 by default.
+        group: IpAddr,
+        /// `mcast_src_ip`; `None` takes the interface's first address.
+        source: Option<IpAddr>,
+    },
+    /// To each peer.
+    Unicast {
+        /// `unicast_src_ip`; `None` takes the interface's first address.
+        source: Option<IpAddr>,
+        /// `unicast_peer`, not empty.
+        peers: Vec<Peer>,
+        /// `unicast_ttl`, 1..=255, default 255.
+        ttl: u8,
+        /// `check_unicast_src`, or implied by a peer's limits.
+        source_check: SourceCheck,
+    },
+}
+
+/// Whether a unicast advert must come from a configured peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SourceCheck {
+    /// Only peers.
+    PeersOnly,
+    /// Anybody (keepalived's default).
+    Off,
+}
+
+/// One unicast peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Peer {
+    /// Its address.
+    pub address: IpAddr,
+    /// `min_ttl`, default 0.
+    pub min_ttl: u8,
+    /// `max_ttl`, default 255.
+    pub max_ttl: u8,
+}
+
+impl Peer {
+    /// A peer without limits on the time to live.
+    #[must_use]
+    pub const fn new(address: IpAddr) -> Self {
+        Self {
+            address,
+            min_ttl: 0,
+            max_ttl: u8::MAX,
+        }
+    }
+}
+
+/// Whether a router of higher priority takes over from a living master.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Preempt {
+    /// It does.
+    Yes,
+    /// `preempt_delay`, up to 1000 s: it does this long after it started or
+    /// came back from FAULT.
+    After(Duration),
+    /// `nopreempt`
+    No,
+}
+
+/// One line of `virtual_ipaddress`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address {
+    /// The address.
+    pub address: IpAddr,
+    /// Prefix length; 32 or 128 if none was given.
+    pub prefix: u8,
+    /// `dev`, by default the instance's interface.
+    pub interface: String,
+    /// `brd`; IPv4 only, none unless asked for.
+    pub broadcast: Option<Ipv4Addr>,
+    /// `scope` as rtnetlink numbers it: 0 global, 200 site, 253 link,
+    /// 254 host.
+    pub scope: u8,
+    /// `label`, at most 15 bytes; IPv4 only.
+    pub label: Option<String>,
+    /// `peer`: the other end and its prefix length.
+    pub peer: Option<(IpAddr, u8)>,
+    /// `preferred_lft` in seconds, when given.
+    pub preferred_lifetime: Option<u32>,
+    /// The kernel flags asked for.
+    pub flags: AddressFlags,
+}
+
+impl Address {
+    /// An address with nothing but what it must have.
+    #[must_use]
+    pub fn new(address: IpAddr, prefix: u8, interface: &str) -> Self {
+        Self {
+            address,
+            prefix,
+            interface: interface.to_owned(),
+            broadcast: None,
+            scope: 0,
+            label: None,
+            peer: None,
+            preferred_lifetime: None,
+            flags: AddressFlags::default(),
+        }
+    }
+}
+
+/// Flags of one line of `virtual_ipaddress`, all off by default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct AddressFlags {
+    /// `home`
+    pub home: bool,
+    /// `-nodad`
+    pub no_dad: bool,
+    /// `mngtmpaddr`
+    pub manage_temporary: bool,
+    /// `noprefixroute`
+    pub no_prefix_route: bool,
+    /// `autojoin`
+    pub autojoin: bool,
+    /// `no_track`: its removal by somebody else is not looked at.
+    pub no_track: bool,
+}
+
+/// One line of `track_script`, joined with its `vrrp_script`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Script {
+    /// Name of the `vrrp_script`.
+    pub name: String,
+    /// The weight in force here, -254..=254. 0: failure is a fault. Positive:
+    /// added while it succeeds. Negative: subtracted while it fails.
+    pub weight: i16,
+    /// Whether success and failure change places for the weight.
+    pub sense: Sense,
+}
+
+/// `reverse`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Sense {
+    /// As written.
+    Normal,
+    /// The sign of the weight is flipped.
+    Reverse,
+}
+
+/// When and how often addresses are announced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Garp {
+    /// `garp_master_delay`: when the second burst comes; zero for none.
+    pub delay: Duration,
+    /// `garp_master_repeat`, at least 1: announcements an address and burst.
+    pub repeat: u8,
+    /// `garp_master_refresh`: period while master; zero for none.
+    pub refresh: Duration,
+    /// `garp_master_refresh_repeat`, at least 1.
+    pub refresh_repeat: u8,
+    /// `garp_lower_prio_delay`: when the second burst after a lower advert
+    /// comes; zero for none.
+    pub lower_delay: Duration,
+    /// `garp_lower_prio_repeat`; 0 for no burst after a lower advert.
+    pub lower_repeat: u8,
+    /// `vrrp_garp_interval`: least time between two announcements of this
+    /// router; zero sends a burst at once.
+    pub interval: Duration,
+}
+
+impl Default for Garp {
+    fn default() -> Self {
+        Self {
+            delay: Duration::from_secs(5),
+            repeat: 5,
+            refresh: Duration::ZERO,
+            refresh_repeat: 1,
+            lower_delay: Duration::from_secs(5),
+            lower_repeat: 5,
+            interval: Duration::ZERO,
+        }
+    }
+}
+
+/// `vrrp_address_lease` in `global_defs`: the kernel lifetime of virtual
+/// addresses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Lease {
+    /// From the advertisement interval: 3 s at `advert_int 1`.
+    #[default]
+    Auto,
+    /// This many seconds.
+    Seconds(u32),
+    /// Addresses are set for good.
+    Off,
+}
+
+impl Instance {
+    /// An instance with keepalived's defaults: priority 100, BACKUP,
+    /// `advert_int 1`, multicast, no authentication, no addresses.
+    #[must_use]
+    pub fn new(name: &str, interface: &str, vrid: NonZeroU8) -> Self {
+        Self {
+            name: name.to_owned(),
+            interface: interface.to_owned(),
+            vrid,
+            version: Version::V2,
+            initial: Initial::Backup,
+            priority: const { NonZeroU8::new(100).unwrap() },
+            advert_interval: Duration::from_secs(1),
+            down_timer_adverts: 3,
+            auth: Auth::None,
+            transport: Transport::Multicast {
+                group: IpAddr::V4(vrrp_proto::vrrp::GROUP_V4),
+                source: None,
+            },
+            preempt: Preempt::Yes,
+            addresses: Vec::new(),
+            excluded: Vec::new(),
+            scripts: Vec::new(),
+            garp: Garp::default(),
+            lease: Lease::Auto,
+            track_link: Track::Yes,
+            track_source: Track::No,
+            on_lower: OnAdvert::Advertise,
+            on_higher: OnAdvert::Silent,
+            address_check: AddressCheck::Always,
+        }
+    }
+}
