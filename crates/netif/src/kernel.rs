@@ -1,0 +1,109 @@
+//! The trait between a daemon and the kernel.
+
+use std::fmt;
+use std::task::{Context, Poll};
+
+use crate::model::{Address, AddressKey, AddressSpec, Link, Snapshot};
+
+/// What a daemon's loop may ask of the kernel, and what it hears from it.
+///
+/// Requests never block and never fail at once: each is answered by one
+/// [`Event::Done`]. Requests for different addresses are carried out in the order
+/// given; of several waiting requests for the same address only the newest is
+/// carried out, so the backlog cannot outgrow the number of addresses.
+pub trait Kernel {
+    /// Sets an address, or gives an existing one the lifetime asked for.
+    fn add_address(&mut self, spec: &AddressSpec);
+
+    /// Prolongs the lifetime of an address that is held. A refresh which could not
+    /// be handed to the kernel within the lifetime it asks for is dropped.
+    fn refresh_address(&mut self, spec: &AddressSpec);
+
+    /// Removes an address; of the specification only the key and the peer count.
+    /// One that is already gone counts as removed.
+    fn remove_address(&mut self, spec: &AddressSpec);
+
+    /// The next event; `Ready(None)` once the connection to the kernel is lost for
+    /// good. The first event is an [`Event::Snapshot`].
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>>;
+
+    /// Whether requests are still under way.
+    fn is_busy(&self) -> bool;
+}
+
+/// Which request an [`Event::Done`] answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operation {
+    /// [`Kernel::add_address`].
+    Add,
+    /// [`Kernel::refresh_address`].
+    Refresh,
+    /// [`Kernel::remove_address`].
+    Remove,
+}
+
+/// Who caused a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// A request made through this very [`Kernel`].
+    Ours,
+    /// Somebody else, or the kernel itself (a lifetime ran out).
+    Others,
+}
+
+/// What the kernel reports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// The whole state, at the start and after events were lost (`ENOBUFS`).
+    Snapshot(Snapshot),
+    /// A link is new or changed.
+    Link(Link),
+    /// A link is gone.
+    LinkGone {
+        /// Its index.
+        index: u32,
+    },
+    /// An address is new or changed.
+    Address(Address),
+    /// An address is gone.
+    AddressGone {
+        /// Which.
+        key: AddressKey,
+        /// By whose doing.
+        origin: Origin,
+    },
+    /// A request was carried out, failed, or was overtaken by a newer one.
+    Done {
+        /// What was asked.
+        operation: Operation,
+        /// For which address.
+        key: AddressKey,
+        /// How it went.
+        result: Result<(), Error>,
+    },
+}
+
+/// Why a request failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The kernel refused; the number is its `errno`.
+    #[error("{}", ErrnoText(*.0))]
+    Kernel(i32),
+    /// A newer request for the same address came before this one was sent.
+    #[error("overtaken by a newer request")]
+    Superseded,
+    /// A refresh waited longer than the lifetime it asks for.
+    #[error("refresh came too late")]
+    Late,
+    /// The netlink connection broke.
+    #[error("netlink connection lost: {0}")]
+    Connection(String),
+}
+
+struct ErrnoText(i32);
+
+impl fmt::Display for ErrnoText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", std::io::Error::from_raw_os_error(self.0))
+    }
+}

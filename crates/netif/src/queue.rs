@@ -1,0 +1,215 @@
+//! Address requests on their way to the kernel: ordered, coalescing, bounded by
+//! the number of addresses.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+
+use crate::kernel::Operation;
+use crate::model::{AddressKey, AddressSpec};
+
+/// One request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Request {
+    Set {
+        spec: AddressSpec,
+        operation: Operation,
+        /// After this moment a refresh would prolong a lease that the loop no
+        /// longer vouches for.
+        good_until: Option<Instant>,
+    },
+    Remove(AddressSpec),
+}
+
+impl Request {
+    pub(crate) const fn key(&self) -> AddressKey {
+        match self {
+            Self::Set { spec, .. } | Self::Remove(spec) => spec.key,
+        }
+    }
+
+    pub(crate) const fn operation(&self) -> Operation {
+        match self {
+            Self::Set { operation, .. } => *operation,
+            Self::Remove(_) => Operation::Remove,
+        }
+    }
+
+    pub(crate) fn add(spec: &AddressSpec) -> Self {
+        Self::Set {
+            spec: spec.clone(),
+            operation: Operation::Add,
+            good_until: None,
+        }
+    }
+
+    pub(crate) fn refresh(spec: &AddressSpec, now: Instant) -> Self {
+        let good_until = spec
+            .lifetime
+            .map(|seconds| now + Duration::from_secs(u64::from(seconds)));
+        Self::Set {
+            spec: spec.clone(),
+            operation: Operation::Refresh,
+            good_until,
+        }
+    }
+
+    /// Whether carrying it out at `now` would be too late.
+    pub(crate) fn is_late(&self, now: Instant) -> bool {
+        match self {
+            Self::Set { good_until, .. } => good_until.is_some_and(|limit| now > limit),
+            Self::Remove(_) => false,
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    requests: BTreeMap<AddressKey, Request>,
+    order: VecDeque<AddressKey>,
+    /// Requests overtaken since the last look.
+    superseded: Vec<(Operation, AddressKey)>,
+    /// One request has been taken and not been answered yet.
+    in_flight: bool,
+    closed: bool,
+}
+
+/// The queue; one end in the daemon's loop, the other in the netlink thread.
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    waiting: Mutex<Waiting>,
+    wake: Notify,
+}
+
+impl Queue {
+    // A panic elsewhere cannot leave the plain collections half changed.
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a request. A waiting one for the same address is overtaken: its place
+    /// in the order stays, its content is the newer one's.
+    pub(crate) fn push(&self, request: Request) {
+        let key = request.key();
+        let mut waiting = self.lock();
+        match waiting.requests.remove(&key) {
+            None => waiting.order.push_back(key),
+            Some(old) => waiting.superseded.push((old.operation(), key)),
+        }
+        waiting.requests.insert(key, request);
+        drop(waiting);
+        self.wake.notify_one();
+    }
+
+    /// Waits for the next request. `None` once closed and empty.
+    pub(crate) async fn next(&self) -> Option<Request> {
+        loop {
+            let notified = self.wake.notified();
+            {
+                let mut waiting = self.lock();
+                if let Some(key) = waiting.order.pop_front() {
+                    let request = waiting.requests.remove(&key);
+                    waiting.in_flight = request.is_some();
+                    if request.is_some() {
+                        return request;
+                    }
+                    continue;
+                }
+                if waiting.closed {
+                    return None;
+                }
+            }
+            notified.await;
+        }
+    }
+
+    /// The request taken last has been answered.
+    pub(crate) fn finished(&self) {
+        self.lock().in_flight = false;
+    }
+
+    /// Requests overtaken since the last call.
+    pub(crate) fn take_superseded(&self) -> Vec<(Operation, AddressKey)> {
+        std::mem::take(&mut self.lock().superseded)
+    }
+
+    pub(crate) fn is_busy(&self) -> bool {
+        let waiting = self.lock();
+        waiting.in_flight || !waiting.order.is_empty()
+    }
+
+    /// No more requests come; what waits is still carried out.
+    pub(crate) fn close(&self) {
+        self.lock().closed = true;
+        self.wake.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(last: u8) -> AddressKey {
+        AddressKey {
+            ifindex: 2,
+            addr: [10, 0, 0, last].into(),
+            prefix: 24,
+        }
+    }
+
+    fn block_on<T>(future: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .unwrap()
+            .block_on(future)
+    }
+
+    #[test]
+    fn the_newest_request_for_an_address_wins_and_keeps_its_place() {
+        let queue = Queue::default();
+        queue.push(Request::add(&AddressSpec::new(key(1))));
+        queue.push(Request::add(&AddressSpec::new(key(2))));
+        queue.push(Request::Remove(AddressSpec::new(key(1))));
+        assert!(queue.is_busy());
+        assert_eq!(queue.take_superseded(), [(Operation::Add, key(1))]);
+        queue.close();
+        block_on(async {
+            assert_eq!(
+                queue.next().await,
+                Some(Request::Remove(AddressSpec::new(key(1))))
+            );
+            let second = queue.next().await.unwrap();
+            assert_eq!((second.key(), second.operation()), (key(2), Operation::Add));
+            queue.finished();
+            assert!(!queue.is_busy());
+            assert_eq!(queue.next().await, None);
+        });
+    }
+
+    #[test]
+    fn ten_thousand_requests_for_two_addresses_stay_two() {
+        let queue = Queue::default();
+        for round in 0..10_000_u32 {
+            let last = u8::from(round % 2 == 0);
+            queue.push(Request::add(&AddressSpec::new(key(last))));
+            queue.take_superseded();
+        }
+        assert_eq!(queue.lock().order.len(), 2);
+        assert_eq!(queue.lock().requests.len(), 2);
+    }
+
+    #[test]
+    fn a_refresh_is_late_once_its_lifetime_has_passed() {
+        let now = Instant::now();
+        let mut spec = AddressSpec::new(key(1));
+        spec.lifetime = Some(3);
+        let refresh = Request::refresh(&spec, now);
+        assert!(!refresh.is_late(now + Duration::from_secs(3)));
+        assert!(refresh.is_late(now + Duration::from_millis(3001)));
+        assert!(!Request::add(&spec).is_late(now + Duration::from_secs(60)));
+        assert!(!Request::Remove(AddressSpec::new(key(1))).is_late(now + Duration::from_secs(60)));
+    }
+}

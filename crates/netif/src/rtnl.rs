@@ -1,0 +1,469 @@
+//! The kernel over rtnetlink, on a thread of its own.
+
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use futures_util::TryStreamExt as _;
+use netlink_packet_route::AddressFamily;
+use netlink_packet_route::address::{
+    AddressAttribute, AddressFlags as WireFlags, AddressMessage, CacheInfo,
+};
+use netlink_sys::{AsyncSocket as _, SocketAddr};
+use rtnetlink::Handle;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use crate::kernel::{Error, Event, Kernel, Origin};
+use crate::model::{AddressKey, AddressSpec, Snapshot};
+use crate::queue::{Queue, Request};
+use crate::watch::{self, FOREVER, Heard, Watch};
+
+/// Events that may wait for the daemon's loop. When it does not read, the thread
+/// waits, the kernel's buffer overflows, and the state is read anew: no event
+/// piles up without bound.
+const EVENTS: usize = 512;
+/// Pause before a broken socket is opened again.
+const REOPEN_PAUSE: Duration = Duration::from_millis(200);
+/// `EADDRNOTAVAIL` and `ENODEV`: the address to be removed is gone already.
+const ALREADY_GONE: [i32; 2] = [99, 19];
+
+/// [`Kernel`] over rtnetlink, for the network namespace it was opened in.
+#[derive(Debug)]
+pub struct RtNetlink {
+    queue: Arc<Queue>,
+    events: mpsc::Receiver<Event>,
+}
+
+impl RtNetlink {
+    /// Opens the sockets and starts the thread; its first event will be the
+    /// snapshot.
+    ///
+    /// # Errors
+    /// When sockets, the runtime or the thread cannot be created.
+    pub fn open() -> io::Result<Self> {
+        let queue = Arc::new(Queue::default());
+        let (sender, events) = mpsc::channel(EVENTS);
+        let (ready, opened) = std::sync::mpsc::sync_channel(1);
+        let worker_queue = Arc::clone(&queue);
+        std::thread::Builder::new()
+            .name("netlink".to_owned())
+            .spawn(move || run(&worker_queue, sender, &ready))?;
+        match opened.recv() {
+            Ok(Ok(())) => Ok(Self { queue, events }),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(io::Error::other("the netlink thread ended at its start")),
+        }
+    }
+}
+
+impl Kernel for RtNetlink {
+    fn add_address(&mut self, spec: &AddressSpec) {
+        self.queue.push(Request::add(spec));
+    }
+
+    fn refresh_address(&mut self, spec: &AddressSpec) {
+        self.queue.push(Request::refresh(spec, Instant::now()));
+    }
+
+    fn remove_address(&mut self, spec: &AddressSpec) {
+        self.queue.push(Request::Remove(spec.clone()));
+    }
+
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
+        self.events.poll_recv(cx)
+    }
+
+    fn is_busy(&self) -> bool {
+        self.queue.is_busy()
+    }
+}
+
+impl Drop for RtNetlink {
+    fn drop(&mut self) {
+        self.queue.close();
+    }
+}
+
+fn run(
+    queue: &Queue,
+    events: mpsc::Sender<Event>,
+    ready: &std::sync::mpsc::SyncSender<io::Result<()>>,
+) {
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let _ = ready.send(Err(error));
+            return;
+        }
+    };
+    runtime.block_on(async {
+        match Worker::open(events) {
+            Ok(worker) => {
+                let _ = ready.send(Ok(()));
+                worker.work(queue).await;
+            }
+            Err(error) => {
+                let _ = ready.send(Err(error));
+            }
+        }
+    });
+}
+
+/// The socket requests go out on.
+struct Requests {
+    handle: Handle,
+    connection: JoinHandle<()>,
+    port: u32,
+}
+
+impl Requests {
+    fn open() -> io::Result<Self> {
+        let (mut connection, handle, _unsolicited) = rtnetlink::new_connection()?;
+        // Bound now, so that changes can be told to be ours by their port.
+        let mut address = SocketAddr::new(0, 0);
+        connection.socket_mut().socket_mut().bind_auto()?;
+        connection
+            .socket_mut()
+            .socket_ref()
+            .get_address(&mut address)?;
+        Ok(Self {
+            handle,
+            connection: tokio::spawn(connection),
+            port: address.port_number(),
+        })
+    }
+}
+
+impl Drop for Requests {
+    fn drop(&mut self) {
+        self.connection.abort();
+    }
+}
+
+struct Worker {
+    watch: Watch,
+    requests: Requests,
+    events: mpsc::Sender<Event>,
+    /// IPv6 removals of ours whose report is still to come: the kernel does not
+    /// name the requester there.
+    own_removals: Vec<AddressKey>,
+}
+
+/// The daemon's loop is gone.
+struct Abandoned;
+
+impl Worker {
+    fn open(events: mpsc::Sender<Event>) -> io::Result<Self> {
+        Ok(Self {
+            // First the watch, then the dump: nothing falls between them.
+            watch: Watch::open()?,
+            requests: Requests::open()?,
+            events,
+            own_removals: Vec::new(),
+        })
+    }
+
+    async fn work(mut self, queue: &Queue) {
+        if self.report_snapshot().await.is_err() {
+            return;
+        }
+        loop {
+            let step = tokio::select! {
+                // Requests first: a flood of changes must not delay a removal.
+                biased;
+                request = queue.next() => match request {
+                    Some(request) => self.perform(queue, request).await,
+                    None => return,
+                },
+                heard = self.watch.next() => self.hear(heard).await,
+            };
+            if step.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn send(&self, event: Event) -> Result<(), Abandoned> {
+        self.events.send(event).await.map_err(|_| Abandoned)
+    }
+
+    async fn perform(&mut self, queue: &Queue, request: Request) -> Result<(), Abandoned> {
+        for (operation, key) in queue.take_superseded() {
+            let result = Err(Error::Superseded);
+            self.send(Event::Done {
+                operation,
+                key,
+                result,
+            })
+            .await?;
+        }
+        let (operation, key) = (request.operation(), request.key());
+        let result = if request.is_late(Instant::now()) {
+            Err(Error::Late)
+        } else {
+            self.execute(request).await
+        };
+        let sent = self
+            .send(Event::Done {
+                operation,
+                key,
+                result,
+            })
+            .await;
+        queue.finished();
+        sent
+    }
+
+    async fn execute(&mut self, request: Request) -> Result<(), Error> {
+        let handle = self.requests.handle.address();
+        let removal = match &request {
+            Request::Remove(spec) => Some(spec.key),
+            Request::Set { .. } => None,
+        };
+        let outcome = match request {
+            Request::Set { spec, .. } => {
+                let mut add = handle
+                    .add(spec.key.ifindex, spec.key.addr, spec.key.prefix)
+                    .replace();
+                *add.message_mut() = message(&spec);
+                add.execute().await
+            }
+            Request::Remove(spec) => {
+                // The kernel compares prefix and peer only where IFA_ADDRESS says them.
+                let bare = AddressSpec {
+                    peer: spec.peer,
+                    ..AddressSpec::new(spec.key)
+                };
+                handle.del(message(&bare)).execute().await
+            }
+        };
+        // A connection that died ends the answer without an error.
+        if self.requests.connection.is_finished() {
+            match Requests::open() {
+                Ok(requests) => self.requests = requests,
+                Err(error) => return Err(Error::Connection(error.to_string())),
+            }
+            return Err(Error::Connection("closed by the kernel".to_owned()));
+        }
+        let result = match outcome {
+            Ok(()) => Ok(()),
+            Err(rtnetlink::Error::NetlinkError(message)) => Err(Error::Kernel(-message.raw_code())),
+            Err(error) => Err(Error::Connection(error.to_string())),
+        };
+        match (removal, result) {
+            (Some(key), Ok(())) => {
+                if key.addr.is_ipv6() {
+                    self.own_removals.push(key);
+                }
+                Ok(())
+            }
+            (Some(_), Err(Error::Kernel(errno))) if ALREADY_GONE.contains(&errno) => Ok(()),
+            (_, result) => result,
+        }
+    }
+
+    async fn hear(&mut self, heard: io::Result<Vec<Heard>>) -> Result<(), Abandoned> {
+        let Ok(heard) = heard else {
+            tokio::time::sleep(REOPEN_PAUSE).await;
+            if let Ok(watch) = Watch::open() {
+                self.watch = watch;
+            }
+            return self.report_snapshot().await;
+        };
+        // What waits in the socket is older than the snapshot to come, and told
+        // after it would turn the state back.
+        if heard.contains(&Heard::Lost) {
+            self.watch.discard_waiting().await;
+            return self.report_snapshot().await;
+        }
+        for item in heard {
+            let Heard::Change(event, requester) = item else {
+                continue;
+            };
+            let event = self.attribute(event, requester);
+            self.send(event).await?;
+        }
+        Ok(())
+    }
+
+    /// Says whether a removal was ours.
+    fn attribute(&mut self, event: Event, requester: u32) -> Event {
+        let Event::AddressGone { key, .. } = event else {
+            return event;
+        };
+        let noted = self.own_removals.iter().position(|own| *own == key);
+        let ours = match noted {
+            Some(at) => {
+                self.own_removals.remove(at);
+                true
+            }
+            None => requester == self.requests.port,
+        };
+        let origin = if ours { Origin::Ours } else { Origin::Others };
+        Event::AddressGone { key, origin }
+    }
+
+    async fn report_snapshot(&mut self) -> Result<(), Abandoned> {
+        loop {
+            match self.snapshot().await {
+                Ok(snapshot) => {
+                    self.own_removals.clear();
+                    return self.send(Event::Snapshot(snapshot)).await;
+                }
+                // Reading again is all that can be done; the pause keeps a
+                // persistent fault from eating the processor.
+                Err(_) => {
+                    if self.events.is_closed() {
+                        return Err(Abandoned);
+                    }
+                    tokio::time::sleep(REOPEN_PAUSE).await;
+                    if let Ok(requests) = Requests::open() {
+                        self.requests = requests;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn snapshot(&self) -> Result<Snapshot, rtnetlink::Error> {
+        let mut snapshot = Snapshot::default();
+        let mut links = Box::pin(self.requests.handle.link().get().execute());
+        while let Some(message) = links.try_next().await? {
+            snapshot.links.extend(watch::link(&message));
+        }
+        let mut addresses = Box::pin(self.requests.handle.address().get().execute());
+        while let Some(message) = addresses.try_next().await? {
+            snapshot.addresses.extend(watch::address(&message));
+        }
+        if self.requests.connection.is_finished() {
+            return Err(rtnetlink::Error::RequestFailed);
+        }
+        Ok(snapshot)
+    }
+}
+
+/// The netlink form of an address.
+fn message(spec: &AddressSpec) -> AddressMessage {
+    let mut message = AddressMessage::default();
+    message.header.index = spec.key.ifindex;
+    message.header.prefix_len = spec.key.prefix;
+    message.header.scope = spec.scope.0.into();
+    message.header.family = match spec.key.addr {
+        IpAddr::V4(_) => AddressFamily::Inet,
+        IpAddr::V6(_) => AddressFamily::Inet6,
+    };
+    let attributes = &mut message.attributes;
+    attributes.push(AddressAttribute::Local(spec.key.addr));
+    attributes.push(AddressAttribute::Address(
+        spec.peer.unwrap_or(spec.key.addr),
+    ));
+    if let Some(broadcast) = spec.broadcast {
+        attributes.push(AddressAttribute::Broadcast(broadcast));
+    }
+    if let Some(label) = &spec.label {
+        attributes.push(AddressAttribute::Label(label.clone()));
+    }
+    let flags = wire_flags(spec);
+    if !flags.is_empty() {
+        attributes.push(AddressAttribute::Flags(flags));
+    }
+    if spec.lifetime.is_some() || spec.preferred.is_some() {
+        let valid = spec.lifetime.unwrap_or(FOREVER);
+        let mut info = CacheInfo::default();
+        info.ifa_valid = valid;
+        info.ifa_preferred = spec.preferred.unwrap_or(valid).min(valid);
+        attributes.push(AddressAttribute::CacheInfo(info));
+    }
+    message
+}
+
+fn wire_flags(spec: &AddressSpec) -> WireFlags {
+    let wanted = spec.flags;
+    let mut flags = WireFlags::empty();
+    flags.set(WireFlags::Nodad, wanted.nodad);
+    flags.set(WireFlags::Noprefixroute, wanted.noprefixroute);
+    flags.set(WireFlags::Managetempaddr, wanted.mngtmpaddr);
+    flags.set(WireFlags::Homeaddress, wanted.home);
+    flags.set(WireFlags::Mcautojoin, wanted.autojoin);
+    flags
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::Operation;
+    use crate::view::View;
+    use std::future::poll_fn;
+
+    #[test]
+    fn a_leased_address_carries_both_lifetimes() {
+        let mut spec = AddressSpec::new(AddressKey {
+            ifindex: 2,
+            addr: [10, 0, 254, 253].into(),
+            prefix: 16,
+        });
+        spec.lifetime = Some(3);
+        let wire = message(&spec);
+        let mut expected = CacheInfo::default();
+        expected.ifa_valid = 3;
+        expected.ifa_preferred = 3;
+        assert!(
+            wire.attributes
+                .contains(&AddressAttribute::CacheInfo(expected))
+        );
+        assert!(
+            !wire
+                .attributes
+                .iter()
+                .any(|attribute| matches!(attribute, AddressAttribute::Broadcast(_)))
+        );
+        spec.lifetime = None;
+        assert_eq!(message(&spec).attributes.len(), 2);
+    }
+
+    /// Reading needs no privilege, so this runs against the real kernel anywhere;
+    /// a refused or impossible change must come back as an answer.
+    #[test]
+    fn the_real_kernel_gives_a_snapshot_and_answers_requests() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let mut kernel = RtNetlink::open().unwrap();
+        runtime.block_on(async {
+            let mut view = View::default();
+            let first = poll_fn(|cx| kernel.poll_event(cx)).await.unwrap();
+            assert!(matches!(first, Event::Snapshot(_)));
+            view.apply(&first);
+            assert!(view.link_by_name("lo").is_some_and(|link| link.loopback));
+            // There is no interface with this index.
+            let key = AddressKey {
+                ifindex: 0x7fff_fff0,
+                addr: [192, 0, 2, 1].into(),
+                prefix: 32,
+            };
+            kernel.add_address(&AddressSpec::new(key));
+            let answer = tokio::time::timeout(Duration::from_secs(10), async {
+                loop {
+                    let event = poll_fn(|cx| kernel.poll_event(cx)).await.unwrap();
+                    if let Event::Done {
+                        operation, result, ..
+                    } = event
+                    {
+                        return (operation, result);
+                    }
+                }
+            })
+            .await
+            .unwrap();
+            assert_eq!(answer.0, Operation::Add);
+            assert!(matches!(answer.1, Err(Error::Kernel(_))), "{answer:?}");
+        });
+    }
+}
