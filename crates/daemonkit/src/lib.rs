@@ -1,2 +1,8 @@
-//! What both daemons need as daemons: syslog, sd_notify, signals, pidfile
+//! What both daemons need as daemons: syslog, sd_notify, signals, pidfile.
+#![forbid(unsafe_code)]
 #![warn(missing_docs)]
+
+pub mod notify;
+pub mod pidfile;
+pub mod signals;
+pub mod syslog;
