@@ -12,10 +12,12 @@
 
 pub mod exec;
 pub mod fd;
+pub mod packet;
 pub mod process;
 pub mod sched;
 pub mod sockopt;
 pub mod time;
+pub mod vrrp_socket;
 
 /// Turns libc's `-1` into the `errno` it left behind.
 pub(crate) fn check(ret: libc::c_int) -> std::io::Result<libc::c_int> {

@@ -1,0 +1,270 @@
+//! Raw IPv4 sockets for protocol 112: one kind that receives, one that sends.
+//!
+//! Both need `CAP_NET_RAW`. All calls here have safe wrappers in socket2 and nix;
+//! this module only fixes the order and the options that VRRP needs.
+
+use std::io::{self, Read as _};
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::num::NonZeroU32;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use nix::sys::socket::{setsockopt, sockopt};
+use socket2::{Domain, InterfaceIndexOrAddress, Protocol, SockAddr, Socket, Type};
+
+/// `IPPROTO_VRRP` (RFC 3768, 5.2.4).
+const PROTOCOL: i32 = 112;
+/// `TC_PRIO_CONTROL` of linux/pkt_sched.h: before all other traffic of the host.
+const PRIORITY_CONTROL: i32 = 7;
+/// `MSG_DONTROUTE | MSG_DONTWAIT` and `MSG_DONTWAIT` of send(2).
+const LINK_ONLY: i32 = libc::MSG_DONTROUTE | libc::MSG_DONTWAIT;
+const ROUTED: i32 = libc::MSG_DONTWAIT;
+
+/// What a receiving socket listens for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Listen {
+    /// Adverts to a multicast group, joined on the interface.
+    Group(Ipv4Addr),
+    /// Adverts to one address of this host.
+    Address(Ipv4Addr),
+}
+
+/// Receives whole IP packets of protocol 112.
+#[derive(Debug)]
+pub struct Receiver {
+    socket: Socket,
+}
+
+impl Receiver {
+    /// Opens a non-blocking socket that hears only what `listen` names and, where
+    /// an interface index is given, only what came in there.
+    ///
+    /// # Errors
+    /// `EPERM` without `CAP_NET_RAW`, `ENODEV` for an unknown index,
+    /// `EADDRNOTAVAIL` for an address this host does not have.
+    pub fn open(listen: Listen, ifindex: Option<NonZeroU32>) -> io::Result<Self> {
+        let socket = raw()?;
+        if let Some(index) = ifindex {
+            socket.bind_device_by_index_v4(Some(index))?;
+        }
+        // Without this the socket would hear groups that other sockets joined.
+        socket.set_multicast_all_v4(false)?;
+        let address = match listen {
+            Listen::Group(group) | Listen::Address(group) => group,
+        };
+        socket.bind(&SocketAddrV4::new(address, 0).into())?;
+        if let Listen::Group(group) = listen {
+            let interface = ifindex.map_or(
+                InterfaceIndexOrAddress::Address(Ipv4Addr::UNSPECIFIED),
+                |index| InterfaceIndexOrAddress::Index(index.get()),
+            );
+            socket.join_multicast_v4_n(&group, &interface)?;
+        }
+        Ok(Self { socket })
+    }
+
+    /// Reads one packet, IP header included; a longer one is cut to the buffer.
+    ///
+    /// # Errors
+    /// `WouldBlock` when none waits; `ENETDOWN` once after the interface went down.
+    pub fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        (&self.socket).read(buffer)
+    }
+
+    /// Asks for a receive buffer of that many bytes; the kernel may give less.
+    ///
+    /// # Errors
+    /// Those of setsockopt(2).
+    pub fn set_buffer(&self, bytes: usize) -> io::Result<()> {
+        self.socket.set_recv_buffer_size(bytes)
+    }
+}
+
+impl AsFd for Receiver {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+impl std::os::fd::AsRawFd for Receiver {
+    fn as_raw_fd(&self) -> std::os::fd::RawFd {
+        self.socket.as_raw_fd()
+    }
+}
+
+/// Sends whole IP packets whose header the caller wrote (`IP_HDRINCL`).
+#[derive(Debug)]
+pub struct Sender {
+    socket: Socket,
+}
+
+impl Sender {
+    /// Opens a non-blocking socket that receives nothing. With an interface index
+    /// all it sends leaves there.
+    ///
+    /// # Errors
+    /// `EPERM` without `CAP_NET_RAW`, `ENODEV` for an unknown index.
+    pub fn open(ifindex: Option<NonZeroU32>) -> io::Result<Self> {
+        let socket = raw()?;
+        socket.set_header_included_v4(true)?;
+        if let Some(index) = ifindex {
+            socket.bind_device_by_index_v4(Some(index))?;
+            setsockopt_multicast_interface(&socket, index)?;
+        }
+        // Our own adverts do not come back, and none ever waits here unread.
+        socket.set_multicast_loop_v4(false)?;
+        socket.set_recv_buffer_size(0)?;
+        setsockopt(&socket, sockopt::Priority, &PRIORITY_CONTROL)?;
+        Ok(Self { socket })
+    }
+
+    /// Sends one packet. The kernel fills in the IP checksum (raw(7)); a multicast
+    /// packet never leaves the link (`MSG_DONTROUTE`).
+    ///
+    /// # Errors
+    /// `WouldBlock` when the interface's queue is full; `ENETUNREACH`, `ENETDOWN`,
+    /// `EPERM` (a firewall) and the others of send(2).
+    pub fn send(&self, packet: &[u8], destination: Ipv4Addr) -> io::Result<()> {
+        let to: SockAddr = SocketAddrV4::new(destination, 0).into();
+        let flags = if destination.is_multicast() {
+            LINK_ONLY
+        } else {
+            ROUTED
+        };
+        let sent = self.socket.send_to_with_flags(packet, &to, flags)?;
+        if sent == packet.len() {
+            Ok(())
+        } else {
+            Err(io::Error::other("packet sent in part"))
+        }
+    }
+}
+
+fn raw() -> io::Result<Socket> {
+    let socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(PROTOCOL)))?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+/// `IP_MULTICAST_IF` by index: socket2 knows it by address only.
+fn setsockopt_multicast_interface(socket: &Socket, index: NonZeroU32) -> io::Result<()> {
+    let request = libc::ip_mreqn {
+        imr_multiaddr: libc::in_addr { s_addr: 0 },
+        imr_address: libc::in_addr { s_addr: 0 },
+        imr_ifindex: i32::try_from(index.get())
+            .map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?,
+    };
+    let length = libc::socklen_t::try_from(size_of::<libc::ip_mreqn>())
+        .map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
+    // SAFETY: the descriptor is open for the whole call; the pointer is to a live,
+    // initialised ip_mreqn and the length is its size; the kernel only reads it.
+    let result = unsafe {
+        libc::setsockopt(
+            std::os::fd::AsRawFd::as_raw_fd(socket),
+            libc::IPPROTO_IP,
+            libc::IP_MULTICAST_IF,
+            (&raw const request).cast(),
+            length,
+        )
+    };
+    crate::check(result).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::{Duration, Instant};
+
+    const LOOPBACK_INDEX: NonZeroU32 = NonZeroU32::new(1).unwrap();
+
+    /// Where the test may not open raw sockets the answer must be exactly that.
+    fn permitted<T>(result: io::Result<T>) -> Option<T> {
+        match result {
+            Ok(value) => Some(value),
+            Err(error) => {
+                assert_eq!(error.kind(), io::ErrorKind::PermissionDenied, "{error}");
+                None
+            }
+        }
+    }
+
+    /// An IP header and a payload that starts with `mark`, a group of documentation
+    /// bytes no router sends.
+    fn packet(source: Ipv4Addr, destination: Ipv4Addr, mark: u8) -> Vec<u8> {
+        let mut bytes = vec![
+            0x45, 0xc0, 0, 28, 0, 1, 0, 0, 255, 112, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+        ];
+        bytes.splice(12..16, source.octets());
+        bytes.splice(16..20, destination.octets());
+        bytes.extend_from_slice(&[mark; 8]);
+        bytes
+    }
+
+    fn receive_marked(receiver: &Receiver, mark: u8) -> Option<Vec<u8>> {
+        let deadline = Instant::now() + Duration::from_secs(5);
+        let mut buffer = [0; 256];
+        while Instant::now() < deadline {
+            match receiver.receive(&mut buffer) {
+                Ok(length) => {
+                    let got = buffer.get(..length).unwrap_or_default();
+                    if got.ends_with(&[mark; 8]) {
+                        return Some(got.to_vec());
+                    }
+                }
+                Err(error) => {
+                    assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+                    std::thread::yield_now();
+                }
+            }
+        }
+        None
+    }
+
+    #[test]
+    fn a_sent_packet_arrives_whole_with_the_checksum_the_kernel_made() {
+        let address = Ipv4Addr::new(127, 0, 0, 77);
+        let Some(receiver) = permitted(Receiver::open(
+            Listen::Address(address),
+            Some(LOOPBACK_INDEX),
+        )) else {
+            return;
+        };
+        receiver.set_buffer(1 << 18).unwrap();
+        let sender = Sender::open(Some(LOOPBACK_INDEX)).unwrap();
+        let sent = packet(Ipv4Addr::LOCALHOST, address, 0xa7);
+        sender.send(&sent, address).unwrap();
+        let got = receive_marked(&receiver, 0xa7).unwrap();
+        assert_eq!(got.len(), sent.len());
+        assert_eq!(got.get(..10), sent.get(..10));
+        assert_ne!(got.get(10..12), Some([0, 0].as_slice()));
+    }
+
+    #[test]
+    fn a_group_is_joined_on_the_interface_asked_for() {
+        let group = Ipv4Addr::new(224, 0, 0, 18);
+        let Some(_receiver) = permitted(Receiver::open(Listen::Group(group), Some(LOOPBACK_INDEX)))
+        else {
+            return;
+        };
+        // /proc/net/igmp names the group in host order under the interface's line.
+        let groups = std::fs::read_to_string("/proc/net/igmp").unwrap();
+        let loopback = groups
+            .split("\n1\t")
+            .nth(1)
+            .and_then(|rest| rest.split("\n2\t").next())
+            .unwrap();
+        assert!(loopback.contains("120000E0"), "{groups}");
+    }
+
+    #[test]
+    fn an_address_of_somebody_else_cannot_be_listened_on() {
+        let result = Receiver::open(Listen::Address(Ipv4Addr::new(192, 0, 2, 9)), None);
+        let error = result.err().map(|error| error.kind());
+        assert!(
+            matches!(
+                error,
+                Some(io::ErrorKind::AddrNotAvailable | io::ErrorKind::PermissionDenied)
+            ),
+            "{error:?}"
+        );
+    }
+}
