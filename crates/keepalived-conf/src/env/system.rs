@@ -1,0 +1,138 @@
+//! The machine that this process runs on.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use nix::unistd::{Gid, Group, Uid, User};
+
+use super::{Credentials, Environment, FileKind, FileStat, Interface};
+
+/// Asks the operating system.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemEnvironment;
+
+impl Environment for SystemEnvironment {
+    fn read(&self, path: &Path, limit: usize) -> io::Result<Vec<u8>> {
+        let mut content = Vec::new();
+        let limit = u64::try_from(limit).unwrap_or(u64::MAX);
+        File::open(path)?.take(limit).read_to_end(&mut content)?;
+        Ok(content)
+    }
+
+    fn stat(&self, path: &Path) -> io::Result<FileStat> {
+        let metadata = std::fs::metadata(path)?;
+        let kind = if metadata.is_file() {
+            FileKind::Regular
+        } else if metadata.is_dir() {
+            FileKind::Directory
+        } else {
+            FileKind::Other
+        };
+        Ok(FileStat {
+            kind,
+            mode: metadata.mode() & 0o7777,
+            uid: metadata.uid(),
+            gid: metadata.gid(),
+        })
+    }
+
+    fn canonical(&self, path: &Path) -> io::Result<PathBuf> {
+        std::fs::canonicalize(path)
+    }
+
+    fn list(&self, directory: &Path) -> Vec<OsString> {
+        let Ok(entries) = std::fs::read_dir(directory) else {
+            return Vec::new();
+        };
+        let mut names: Vec<OsString> = entries
+            .filter_map(Result::ok)
+            .map(|entry| entry.file_name())
+            .collect();
+        names.sort();
+        names
+    }
+
+    fn interface(&self, name: &str) -> Option<Interface> {
+        // One file a flag word: no socket is needed to ask.
+        if name.is_empty() || name.contains('/') || name.starts_with('.') {
+            return None;
+        }
+        let flags = std::fs::read_to_string(format!("/sys/class/net/{name}/flags"));
+        let by_name = nix::net::if_::if_nametoindex(name).is_ok();
+        let Some(flags) = flags.ok().and_then(|text| parse_hex(text.trim())) else {
+            // A network namespace without its own /sys still has its interfaces.
+            return by_name.then_some(Interface {
+                loopback: name == "lo",
+                multicast: name != "lo",
+            });
+        };
+        let flag = |bit: nix::libc::c_int| u32::try_from(bit).is_ok_and(|bit| flags & bit != 0);
+        by_name.then(|| Interface {
+            loopback: flag(nix::libc::IFF_LOOPBACK),
+            multicast: flag(nix::libc::IFF_MULTICAST),
+        })
+    }
+
+    fn user(&self, name: &str) -> Option<Credentials> {
+        let user = User::from_name(name).ok()??;
+        Some(Credentials {
+            uid: user.uid.as_raw(),
+            gid: user.gid.as_raw(),
+        })
+    }
+
+    fn group(&self, name: &str) -> Option<u32> {
+        Some(Group::from_name(name).ok()??.gid.as_raw())
+    }
+
+    fn me(&self) -> Credentials {
+        Credentials {
+            uid: Uid::effective().as_raw(),
+            gid: Gid::effective().as_raw(),
+        }
+    }
+
+    fn can_execute(&self, path: &Path, credentials: &Credentials) -> bool {
+        let Ok(stat) = self.stat(path) else {
+            return false;
+        };
+        let mask = if credentials.uid == 0 {
+            0o111
+        } else if credentials.uid == stat.uid {
+            0o100
+        } else if credentials.gid == stat.gid {
+            0o010
+        } else {
+            0o001
+        };
+        stat.mode & mask != 0
+    }
+
+    fn hostname(&self) -> String {
+        nix::unistd::gethostname()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default()
+    }
+
+    fn path_variable(&self) -> Option<OsString> {
+        std::env::var_os("PATH")
+    }
+
+    fn current_directory(&self) -> PathBuf {
+        std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"))
+    }
+
+    fn random(&self) -> u32 {
+        // The low bits of the clock are as much as ${_RANDOM} promises.
+        std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .map_or(0, |since| since.subsec_nanos() / 7)
+    }
+}
+
+fn parse_hex(text: &str) -> Option<u32> {
+    u32::from_str_radix(text.strip_prefix("0x")?, 16).ok()
+}
