@@ -2,9 +2,9 @@
 
 use std::net::Ipv4Addr;
 
+use pnet_packet::arp::{ArpHardwareTypes, ArpOperation, ArpPacket, MutableArpPacket};
+use pnet_packet::ethernet::{EtherTypes, EthernetPacket, MutableEthernetPacket};
 use thiserror::Error;
-
-use crate::read::take;
 
 /// Length in bytes of an Ethernet frame with an ARP packet, without padding.
 pub const FRAME_LEN: usize = 42;
@@ -15,9 +15,7 @@ pub type MacAddr = [u8; 6];
 /// Everybody on the segment.
 pub const BROADCAST: MacAddr = [0xff; 6];
 
-const ETHERTYPE_ARP: u16 = 0x0806;
-const ETHERTYPE_IPV4: u16 = 0x0800;
-const HARDWARE_ETHERNET: u16 = 1;
+const ETHERNET_LEN: usize = 14;
 
 /// Request or reply; other code points survive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,72 +127,57 @@ impl Packet {
         let too_short = DecodeError::TooShort {
             length: frame.len(),
         };
-        let (destination, rest) = take::<6>(frame).ok_or(too_short)?;
-        let (source, rest) = take::<6>(rest).ok_or(too_short)?;
-        let (ethertype, rest) = take::<2>(rest).ok_or(too_short)?;
-        let ethertype = u16::from_be_bytes(ethertype);
-        let (kind, rest) = take::<6>(rest).ok_or(too_short)?;
-        let (operation, rest) = take::<2>(rest).ok_or(too_short)?;
-        let (sender_mac, rest) = take::<6>(rest).ok_or(too_short)?;
-        let (sender, rest) = take::<4>(rest).ok_or(too_short)?;
-        let (target_mac, rest) = take::<6>(rest).ok_or(too_short)?;
-        let (target, _) = take::<4>(rest).ok_or(too_short)?;
-        if ethertype != ETHERTYPE_ARP {
+        let body = frame.get(ETHERNET_LEN..FRAME_LEN).ok_or(too_short)?;
+        let ethernet = EthernetPacket::new(frame).ok_or(too_short)?;
+        let arp = ArpPacket::new(body).ok_or(too_short)?;
+        if ethernet.get_ethertype() != EtherTypes::Arp {
             return Err(DecodeError::EtherType {
-                received: ethertype,
+                received: ethernet.get_ethertype().0,
             });
         }
-        let [
-            hw_high,
-            hw_low,
-            proto_high,
-            proto_low,
-            hardware_len,
-            protocol_len,
-        ] = kind;
-        let hardware = u16::from_be_bytes([hw_high, hw_low]);
-        let protocol = u16::from_be_bytes([proto_high, proto_low]);
-        if (hardware, hardware_len, protocol, protocol_len)
-            != (HARDWARE_ETHERNET, 6, ETHERTYPE_IPV4, 4)
+        let (hardware, hardware_len) = (arp.get_hardware_type(), arp.get_hw_addr_len());
+        let (protocol, protocol_len) = (arp.get_protocol_type(), arp.get_proto_addr_len());
+        if (hardware, hardware_len) != (ArpHardwareTypes::Ethernet, 6)
+            || (protocol, protocol_len) != (EtherTypes::Ipv4, 4)
         {
             return Err(DecodeError::Kind {
-                hardware,
+                hardware: hardware.0,
                 hardware_len,
-                protocol,
+                protocol: protocol.0,
                 protocol_len,
             });
         }
         Ok(Self {
-            destination,
-            source,
-            operation: Operation::from_wire(u16::from_be_bytes(operation)),
-            sender_mac,
-            sender: Ipv4Addr::from(sender),
-            target_mac,
-            target: Ipv4Addr::from(target),
+            destination: ethernet.get_destination().octets(),
+            source: ethernet.get_source().octets(),
+            operation: Operation::from_wire(arp.get_operation().0),
+            sender_mac: arp.get_sender_hw_addr().octets(),
+            sender: arp.get_sender_proto_addr(),
+            target_mac: arp.get_target_hw_addr().octets(),
+            target: arp.get_target_proto_addr(),
         })
     }
 
     /// Writes the whole frame over `frame`.
     pub fn emit(&self, frame: &mut [u8; FRAME_LEN]) {
-        let mut at = 0;
-        let mut put = |bytes: &[u8]| {
-            if let Some(room) = frame.get_mut(at..at + bytes.len()) {
-                room.copy_from_slice(bytes);
-            }
-            at += bytes.len();
-        };
-        put(&self.destination);
-        put(&self.source);
-        put(&ETHERTYPE_ARP.to_be_bytes());
-        put(&HARDWARE_ETHERNET.to_be_bytes());
-        put(&ETHERTYPE_IPV4.to_be_bytes());
-        put(&[6, 4]);
-        put(&self.operation.to_wire().to_be_bytes());
-        put(&self.sender_mac);
-        put(&self.sender.octets());
-        put(&self.target_mac);
-        put(&self.target.octets());
+        let (header, body) = frame.split_at_mut(ETHERNET_LEN);
+        // Both buffers have the length their packet needs, so there is a view.
+        if let Some(mut ethernet) = MutableEthernetPacket::new(header) {
+            ethernet.set_destination(self.destination.into());
+            ethernet.set_source(self.source.into());
+            ethernet.set_ethertype(EtherTypes::Arp);
+        }
+        if let Some(mut arp) = MutableArpPacket::new(body) {
+            arp.set_hardware_type(ArpHardwareTypes::Ethernet);
+            arp.set_protocol_type(EtherTypes::Ipv4);
+            arp.set_hw_addr_len(6);
+            arp.set_proto_addr_len(4);
+            arp.set_operation(ArpOperation::new(self.operation.to_wire()));
+            arp.set_sender_hw_addr(self.sender_mac.into());
+            arp.set_sender_proto_addr(self.sender);
+            arp.set_target_hw_addr(self.target_mac.into());
+            arp.set_target_proto_addr(self.target);
+        }
     }
 }
 
@@ -205,3 +188,6 @@ pub fn gratuitous(mac: MacAddr, address: Ipv4Addr) -> [u8; FRAME_LEN] {
     Packet::gratuitous(mac, address).emit(&mut frame);
     frame
 }
+
+#[cfg(test)]
+mod tests;

@@ -210,3 +210,6 @@ pub fn checksum_is_valid(packet: &[u8]) -> bool {
         .and_then(|length| packet.get(..length))
         .is_some_and(|header| checksum::internet(&[header]) == 0)
 }
+
+#[cfg(test)]
+mod tests;

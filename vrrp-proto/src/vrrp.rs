@@ -1,12 +1,15 @@
 //! The VRRP advertisement (RFC 3768, section 5).
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
-
-use thiserror::Error;
 
 use crate::Datagram;
 use crate::checksum;
 use crate::read::take;
+
+mod error;
+
+pub use error::DecodeError;
 
 /// The only message type (RFC 3768, 5.3.2).
 pub const TYPE_ADVERTISEMENT: u8 = 1;
@@ -44,6 +47,15 @@ pub enum Interval {
     Seconds(u8),
 }
 
+impl fmt::Display for Interval {
+    /// As keepalived writes it.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Seconds(seconds) => write!(formatter, "{seconds} sec"),
+        }
+    }
+}
+
 /// Authentication of version 2 (RFC 2338, 5.3.6; RFC 3768 keeps the field).
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -54,9 +66,9 @@ pub enum Auth {
     Pass([u8; 8]),
 }
 
-impl std::fmt::Debug for Auth {
+impl fmt::Debug for Auth {
     /// The password stays out of logs and dumps.
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Self::None => "None",
             Self::Pass(_) => "Pass(..)",
@@ -112,104 +124,66 @@ pub struct Advert {
     pub addresses: Vec<IpAddr>,
 }
 
-/// Which time to live a receiver accepts.
+/// From whom a receiver takes adverts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TtlRule {
-    /// Only 255 (multicast; RFC 3768, 5.2.3).
-    Exactly255,
-    /// Any (unicast without limits).
-    Any,
-    /// A unicast peer's `min_ttl` and `max_ttl`, both inclusive.
-    Between(u8, u8),
+pub enum Senders<'a> {
+    /// From anybody whose packets have a time to live of 255, which no router
+    /// has passed on (multicast; RFC 3768, 5.2.3).
+    OnLink,
+    /// From anybody (unicast without `check_unicast_src`).
+    Anybody,
+    /// From these only, each within its limits on the time to live.
+    Peers(&'a [Peer]),
+}
+
+/// A unicast peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Peer {
+    /// Its address.
+    pub address: IpAddr,
+    /// The least time to live accepted from it (`min_ttl`), default 0.
+    pub min_ttl: u8,
+    /// The greatest (`max_ttl`), default 255.
+    pub max_ttl: u8,
+}
+
+impl Peer {
+    /// A peer without limits on the time to live.
+    #[must_use]
+    pub const fn new(address: IpAddr) -> Self {
+        Self {
+            address,
+            min_ttl: 0,
+            max_ttl: u8::MAX,
+        }
+    }
 }
 
 /// What a receiver requires of an advert (RFC 3768, 7.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Expect {
+pub struct Expect<'a> {
     /// The version we speak.
     pub version: Version,
+    /// From whom adverts are taken.
+    pub senders: Senders<'a>,
     /// Our authentication.
     pub auth: Auth,
-    /// How many virtual addresses we have; `None` accepts any count.
-    pub count: Option<u8>,
-    /// Which time to live is accepted.
-    pub ttl: TtlRule,
+    /// Our advertisement interval.
+    pub interval: Interval,
+    /// Our virtual addresses. The same number is required always, the same
+    /// addresses, in any order, if `list` says so.
+    pub addresses: &'a [IpAddr],
+    /// How the address list is looked at.
+    pub list: ListRule,
 }
 
-/// Why an advert is not accepted. The display form is keepalived's own
-/// wording without the leading `(instance) `.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum DecodeError {
-    /// Fewer bytes than a message must have.
-    #[error("vrrp packet too short, length {length} and expect at least {expected}")]
-    TooShort {
-        /// Bytes of the whole IP packet.
-        length: usize,
-        /// Bytes it must have.
-        expected: usize,
-    },
-    /// More bytes than address count and authentication account for.
-    #[error("vrrp packet too long, length {length} and expect {expected}")]
-    TooLong {
-        /// Bytes of the whole IP packet.
-        length: usize,
-        /// Bytes it must have.
-        expected: usize,
-    },
-    /// Another protocol version.
-    #[error("wrong version. Received {received} and expect {expected}")]
-    Version {
-        /// Version on the wire.
-        received: u8,
-        /// Version we speak.
-        expected: u8,
-    },
-    /// Not an advertisement.
-    #[error("Invalid packet type. {received} and expect {TYPE_ADVERTISEMENT}")]
-    Type {
-        /// Type on the wire.
-        received: u8,
-    },
-    /// An authentication type that nobody defined.
-    #[error("Invalid auth type: {received}")]
-    UnknownAuthType {
-        /// Authentication type on the wire.
-        received: u8,
-    },
-    /// A known authentication type other than ours.
-    #[error("received a {received} auth, expecting {expected}!")]
-    AuthType {
-        /// Authentication type on the wire.
-        received: u8,
-        /// Ours.
-        expected: u8,
-    },
-    /// The password differs.
-    #[error("received an invalid passwd!")]
-    Password,
-    /// The time to live is out of the accepted range.
-    #[error("invalid TTL/HL. Received {received} and expect {expected}")]
-    Ttl {
-        /// Time to live on the wire.
-        received: u8,
-        /// The nearest accepted value.
-        expected: u8,
-    },
-    /// The number of virtual addresses differs.
-    #[error("received an unexpected ip number count {received}, expected {expected}!")]
-    Count {
-        /// Count on the wire.
-        received: u8,
-        /// How many we have.
-        expected: u8,
-    },
-    /// The checksum is wrong.
-    #[error("Invalid VRRPv{version} checksum")]
-    Checksum {
-        /// Version on the wire.
-        version: u8,
-    },
+/// How a receiver looks at the address list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ListRule {
+    /// It must hold each of ours.
+    Same,
+    /// Only the number must be ours (`skip_check_adv_addr`).
+    SameCount,
 }
 
 impl Advert {
@@ -272,114 +246,168 @@ impl Advert {
 }
 
 /// Reads an advert and holds it against what the receiver requires
-/// (RFC 3768, 7.1).
+/// (RFC 3768, 7.1). Where a packet has several faults, the first one found is
+/// told; the order is keepalived's: length, time to live of multicast, version,
+/// authentication, interval, type, count, checksum, addresses, peer.
 ///
 /// # Errors
 /// See [`DecodeError`].
-pub fn decode(datagram: &Datagram, expect: &Expect) -> Result<Advert, DecodeError> {
-    let payload = datagram.payload.as_slice();
-    let too_short = |needed: usize| DecodeError::TooShort {
-        length: datagram.total_len(),
-        expected: datagram.header_len.saturating_add(needed),
-    };
-    let (fixed, rest) = take::<FIXED_LEN>(payload).ok_or(too_short(FIXED_LEN))?;
-    let [
-        version_type,
-        vrid,
-        priority,
-        count,
-        auth_type,
-        interval,
-        _,
-        _,
-    ] = fixed;
-    let (version, kind) = (version_type >> 4, version_type & 0x0f);
-    if version != expect.version.number() {
+pub fn decode(datagram: &Datagram, expect: &Expect<'_>) -> Result<Advert, DecodeError> {
+    let message = Message::split(datagram)?;
+    if expect.senders == Senders::OnLink && datagram.ttl != TTL {
+        return Err(DecodeError::Ttl {
+            received: datagram.ttl,
+            expected: TTL,
+        });
+    }
+    if message.version != expect.version.number() {
         return Err(DecodeError::Version {
-            received: version,
+            received: message.version,
             expected: expect.version.number(),
         });
     }
-    let needed = FIXED_LEN + usize::from(count) * 4 + AUTH_LEN;
-    let (addresses, auth_data) = rest
-        .split_at_checked(usize::from(count) * 4)
-        .ok_or(too_short(needed))?;
-    let (auth_data, trailing) = take::<AUTH_LEN>(auth_data).ok_or(too_short(needed))?;
-    if !trailing.is_empty() {
-        return Err(DecodeError::TooLong {
-            length: datagram.total_len(),
-            expected: datagram.header_len.saturating_add(needed),
+    let auth = check_auth(message.auth_type, message.auth_data, expect.auth)?;
+    let interval = Interval::Seconds(message.interval);
+    if interval != expect.interval {
+        return Err(DecodeError::Interval {
+            received: interval,
+            expected: expect.interval,
         });
     }
-    check_ttl(datagram.ttl, expect.ttl)?;
-    if kind != TYPE_ADVERTISEMENT {
-        return Err(DecodeError::Type { received: kind });
+    if message.kind != TYPE_ADVERTISEMENT {
+        return Err(DecodeError::Type {
+            received: message.kind,
+        });
     }
-    if checksum::internet(&[payload]) != 0 {
-        return Err(DecodeError::Checksum { version });
-    }
-    let auth = check_auth(auth_type, auth_data, expect.auth)?;
-    if let Some(expected) = expect.count.filter(|expected| *expected != count) {
+    let ours = expect.addresses;
+    if usize::from(message.count) != ours.len() {
         return Err(DecodeError::Count {
-            received: count,
-            expected,
+            received: message.count,
+            expected: ours.len(),
         });
     }
-    let addresses = addresses
+    if checksum::internet(&[&datagram.payload]) != 0 {
+        return Err(DecodeError::Checksum {
+            version: message.version,
+        });
+    }
+    let addresses: Vec<IpAddr> = message
+        .addresses
         .chunks_exact(4)
         .filter_map(|chunk| <[u8; 4]>::try_from(chunk).ok())
         .map(IpAddr::from)
         .collect();
+    if expect.list == ListRule::Same
+        && let Some(missing) = ours.iter().find(|address| !addresses.contains(address))
+    {
+        return Err(DecodeError::Address {
+            vrid: message.vrid,
+            missing: *missing,
+        });
+    }
+    check_sender(datagram, expect.senders)?;
     Ok(Advert {
         version: expect.version,
-        vrid,
-        priority,
-        interval: Interval::Seconds(interval),
+        vrid: message.vrid,
+        priority: message.priority,
+        interval,
         auth,
         addresses,
     })
 }
 
-fn check_ttl(received: u8, rule: TtlRule) -> Result<(), DecodeError> {
-    let (min, max) = match rule {
-        TtlRule::Exactly255 => (TTL, TTL),
-        TtlRule::Any => (0, u8::MAX),
-        TtlRule::Between(min, max) => (min, max),
-    };
-    if received < min {
-        return Err(DecodeError::Ttl {
-            received,
-            expected: min,
-        });
+/// The fields of a message of the right length, not judged yet.
+struct Message<'a> {
+    version: u8,
+    kind: u8,
+    vrid: u8,
+    priority: u8,
+    count: u8,
+    auth_type: u8,
+    interval: u8,
+    addresses: &'a [u8],
+    auth_data: [u8; 8],
+}
+
+impl<'a> Message<'a> {
+    /// The length a message must have follows from its own count and version:
+    /// only version 2 has an authentication field (RFC 5798, 5.2).
+    fn split(datagram: &'a Datagram) -> Result<Self, DecodeError> {
+        let length = datagram.total_len();
+        let (fixed, rest) =
+            take::<FIXED_LEN>(&datagram.payload).ok_or(DecodeError::Truncated { length })?;
+        let [
+            version_type,
+            vrid,
+            priority,
+            count,
+            auth_type,
+            interval,
+            _,
+            _,
+        ] = fixed;
+        let (version, kind) = (version_type >> 4, version_type & 0x0f);
+        let has_auth = version == Version::V2.number();
+        let addresses_len = usize::from(count) * 4;
+        let needed = FIXED_LEN + addresses_len + if has_auth { AUTH_LEN } else { 0 };
+        let expected = datagram.header_len.saturating_add(needed);
+        let too_short = DecodeError::TooShort { length, expected };
+        let (addresses, rest) = rest.split_at_checked(addresses_len).ok_or(too_short)?;
+        let (auth_data, rest) = if has_auth {
+            take::<AUTH_LEN>(rest).ok_or(too_short)?
+        } else {
+            ([0; AUTH_LEN], rest)
+        };
+        if !rest.is_empty() {
+            return Err(DecodeError::TooLong { length, expected });
+        }
+        Ok(Self {
+            version,
+            kind,
+            vrid,
+            priority,
+            count,
+            auth_type,
+            interval,
+            addresses,
+            auth_data,
+        })
     }
-    if received > max {
-        return Err(DecodeError::Ttl {
-            received,
-            expected: max,
+}
+
+fn check_sender(datagram: &Datagram, senders: Senders<'_>) -> Result<(), DecodeError> {
+    let Senders::Peers(peers) = senders else {
+        return Ok(());
+    };
+    let Some(peer) = peers.iter().find(|peer| peer.address == datagram.source) else {
+        return Err(DecodeError::Source {
+            source_address: datagram.source,
+        });
+    };
+    if !(peer.min_ttl..=peer.max_ttl).contains(&datagram.ttl) {
+        return Err(DecodeError::TtlRange {
+            received: datagram.ttl,
+            min: peer.min_ttl,
+            max: peer.max_ttl,
         });
     }
     Ok(())
 }
 
-fn check_auth(kind: u8, data: [u8; 8], ours: Auth) -> Result<Auth, DecodeError> {
-    let received = match kind {
-        0 => Auth::None,
-        1 => Auth::Pass(data),
-        2 => {
-            return Err(DecodeError::AuthType {
-                received: kind,
-                expected: ours.number(),
-            });
-        }
-        other => return Err(DecodeError::UnknownAuthType { received: other }),
+fn check_auth(kind: u8, data: [u8; AUTH_LEN], ours: Auth) -> Result<Auth, DecodeError> {
+    let mismatch = DecodeError::AuthType {
+        received: kind,
+        expected: ours.number(),
     };
-    match (received, ours) {
-        (Auth::None, Auth::None) => Ok(received),
-        (Auth::Pass(theirs), Auth::Pass(own)) if theirs == own => Ok(received),
-        (Auth::Pass(_), Auth::Pass(_)) => Err(DecodeError::Password),
-        (Auth::None, Auth::Pass(_)) | (Auth::Pass(_), Auth::None) => Err(DecodeError::AuthType {
-            received: kind,
-            expected: ours.number(),
-        }),
+    match (kind, ours) {
+        (0, Auth::None) => Ok(Auth::None),
+        (1, Auth::Pass(password)) if password == data => Ok(ours),
+        (1, Auth::Pass(_)) => Err(DecodeError::Password),
+        // Type 2 is the IP authentication header of RFC 2338.
+        (0, Auth::Pass(_)) | (1, Auth::None) | (2, Auth::None | Auth::Pass(_)) => Err(mismatch),
+        (received, Auth::None | Auth::Pass(_)) => Err(DecodeError::UnknownAuthType { received }),
     }
 }
+
+#[cfg(test)]
+mod tests;
