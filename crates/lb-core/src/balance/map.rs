@@ -5,9 +5,19 @@
 pub(crate) struct Map {
     table: Vec<usize>,
     next: usize,
+    /// Divides every weight; found once, over the configured weights of all servers.
+    divisor: u32,
 }
 
 impl Map {
+    /// An empty map for servers of these configured weights.
+    pub(crate) fn new(weights: impl Iterator<Item = u32>) -> Self {
+        Self {
+            divisor: weights.fold(0, gcd).max(1),
+            ..Self::default()
+        }
+    }
+
     /// Rebuilds from `(server, weight)` in the order of the configuration; weights above 0. With
     /// `one_only` the first of them gets everything.
     pub(crate) fn rebuild(&mut self, members: &[(usize, u32)], one_only: bool) {
@@ -16,13 +26,10 @@ impl Map {
             self.table.extend(members.first().map(|member| member.0));
             return;
         }
-        let divisor = members
-            .iter()
-            .fold(0, |divisor, member| gcd(divisor, member.1))
-            .max(1);
+        let divisor = self.divisor.max(1);
         let weights: Vec<i64> = members
             .iter()
-            .map(|member| i64::from(member.1 / divisor))
+            .map(|member| i64::from(member.1.div_ceil(divisor)))
             .collect();
         let total: i64 = weights.iter().sum();
         let mut score = vec![0_i64; members.len()];
@@ -90,7 +97,7 @@ mod tests {
     use super::*;
 
     fn table(members: &[(usize, u32)]) -> String {
-        let mut map = Map::default();
+        let mut map = Map::new(members.iter().map(|member| member.1));
         map.rebuild(members, false);
         map.table
             .iter()

@@ -92,7 +92,7 @@ impl Balancer {
                 Self::RoundRobin { active, backups }
             }
             Algorithm::StaticRoundRobin | Algorithm::Source => Self::Mapped {
-                map: Map::default(),
+                map: Map::new(servers.iter().map(|server| server.weight)),
                 stale: true,
                 hashed: algorithm == Algorithm::Source,
             },

@@ -74,6 +74,7 @@ impl Ring {
         let weight = u64::from(weight);
         self.weight += weight;
         self.round_weight = self.weight;
+        self.turn = self.weight;
         if let Some(seat) = self.seats.get_mut(server) {
             seat.weight = weight;
         }
@@ -103,10 +104,7 @@ impl Ring {
                 + (self.weight + self.round_weight
                     - self.turn.min(self.round_weight + self.weight))
                     / weight;
-            self.edit(server, |seat| {
-                seat.next = next;
-                seat.carry = 0;
-            });
+            self.edit(server, |seat| seat.next = next);
             self.enter(server);
             return;
         }
