@@ -1,3 +1,12 @@
-//! The TCP load balancer daemon
+//! The TCP load balancer daemon.
+//!
+//! [`process`] is everything about being a process: command line, binding,
+//! privileges, background, master and worker, signals. [`control`] is the
+//! running load balancer.
 
-fn main() {}
+mod control;
+mod process;
+
+fn main() -> std::process::ExitCode {
+    process::main()
+}

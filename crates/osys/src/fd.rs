@@ -59,6 +59,17 @@ pub fn duplicate(fd: RawFd) -> io::Result<OwnedFd> {
     Ok(rustix::io::fcntl_dupfd_cloexec(borrowed, 3)?)
 }
 
+/// Sets or clears close-on-exec of a descriptor known by number only.
+///
+/// # Errors
+/// `EBADF` if `fd` is not open.
+pub fn set_flags(fd: RawFd, flags: FdFlags) -> io::Result<()> {
+    let value = libc::c_int::from(flags.contains(FdFlags::CLOEXEC)) * libc::FD_CLOEXEC;
+    // SAFETY: F_SETFD changes one flag of whatever the number names, or fails.
+    crate::check(unsafe { libc::fcntl(fd, libc::F_SETFD, value) })?;
+    Ok(())
+}
+
 /// Whether `fd` is open in this process.
 pub fn is_open(fd: RawFd) -> bool {
     // SAFETY: F_GETFD reads a flag of whatever the number names, or fails.
@@ -108,5 +119,8 @@ mod tests {
         assert!(is_open(file.as_raw_fd()));
         assert!(duplicate(-1).is_err());
         assert!(duplicate(999_999).is_err());
+        set_flags(file.as_raw_fd(), FdFlags::empty()).unwrap();
+        assert!(rustix::io::fcntl_getfd(&file).unwrap().is_empty());
+        assert!(set_flags(999_999, FdFlags::CLOEXEC).is_err());
     }
 }
