@@ -19,7 +19,10 @@ pub fn ours(name: &str) -> Result<PathBuf> {
     }
     let path = target_dir()?.join(name);
     if !path.exists() {
-        bail!("{} does not exist: run `cargo build --workspace --bins`", path.display());
+        bail!(
+            "{} does not exist: run `cargo build --workspace --bins`",
+            path.display()
+        );
     }
     Ok(path)
 }
@@ -42,7 +45,9 @@ fn build() -> Result<()> {
     }
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let mut command = Command::new(cargo);
-    command.args(["build", "--quiet", "--workspace", "--bins"]).current_dir(workspace());
+    command
+        .args(["build", "--quiet", "--workspace", "--bins"])
+        .current_dir(workspace());
     if target_dir()?.ends_with("release") {
         command.arg("--release");
     }
@@ -57,7 +62,12 @@ fn build() -> Result<()> {
 fn target_dir() -> Result<PathBuf> {
     let program = std::env::current_exe()?;
     let dir = program.parent().context("the program has no folder")?;
-    Ok(if dir.ends_with("deps") { dir.parent().unwrap_or(dir) } else { dir }.to_owned())
+    Ok(if dir.ends_with("deps") {
+        dir.parent().unwrap_or(dir)
+    } else {
+        dir
+    }
+    .to_owned())
 }
 
 /// The root of the source tree this was built from.

@@ -70,7 +70,12 @@ impl Capture {
         let name = file.to_string_lossy().into_owned();
         let mut argv = vec!["dumpcap".to_owned(), "-q".to_owned(), "-w".to_owned(), name];
         for host in hosts {
-            argv.extend(["-i".to_owned(), format!("p-{host}"), "-f".to_owned(), "ip proto 112 or arp".to_owned()]);
+            argv.extend([
+                "-i".to_owned(),
+                format!("p-{host}"),
+                "-f".to_owned(),
+                "ip proto 112 or arp".to_owned(),
+            ]);
         }
         let argv: Vec<&str> = argv.iter().map(String::as_str).collect();
         let recorder = lab.switch().spawn(&argv)?;
@@ -83,7 +88,15 @@ impl Capture {
         self.recorder.signal(SIGINT)?;
         self.recorder.wait(PATIENCE)?;
         let mut tshark = Command::new("tshark");
-        tshark.arg("-r").arg(&self.file).args(["-n", "-T", "fields", "-E", "separator=/t", "-E", "occurrence=a"]);
+        tshark.arg("-r").arg(&self.file).args([
+            "-n",
+            "-T",
+            "fields",
+            "-E",
+            "separator=/t",
+            "-E",
+            "occurrence=a",
+        ]);
         for preference in [
             "ip.check_checksum:TRUE",
             // The address moves from one host to the other: that is the point.
@@ -109,7 +122,8 @@ fn frames(table: &str) -> Vec<Frame> {
 fn frame(line: &str) -> Frame {
     let mut columns = line.split('\t');
     let mut next = || columns.next().unwrap_or("").to_owned();
-    let (source, protocols, expert, malformed, vrrp_sum, ip_sum) = (next(), next(), next(), next(), next(), next());
+    let (source, protocols, expert, malformed, vrrp_sum, ip_sum) =
+        (next(), next(), next(), next(), next(), next());
     let mut complaints = Vec::new();
     for (what, text) in [("expert", expert), ("malformed", malformed)] {
         if !text.is_empty() {

@@ -12,11 +12,16 @@ pub fn second_keepalived_conf() -> String {
     [
         ("state MASTER #", "state BACKUP #"),
         ("priority 101 #", "priority 100 #"),
-        ("unicast_src_ip 10.0.254.252 #", "unicast_src_ip 10.0.254.251 #"),
+        (
+            "unicast_src_ip 10.0.254.252 #",
+            "unicast_src_ip 10.0.254.251 #",
+        ),
         ("    10.0.254.251 #", "    10.0.254.252 #"),
     ]
     .iter()
-    .fold(KEEPALIVED_CONF.to_owned(), |text, (from, to)| text.replacen(from, to, 1))
+    .fold(KEEPALIVED_CONF.to_owned(), |text, (from, to)| {
+        text.replacen(from, to, 1)
+    })
 }
 
 /// The same file for multicast: without its unicast lines.
@@ -45,8 +50,11 @@ mod tests {
     #[test]
     fn the_second_host_differs_in_four_lines() {
         let second = second_keepalived_conf();
-        let different =
-            KEEPALIVED_CONF.lines().zip(second.lines()).filter(|(a, b)| a != b).count();
+        let different = KEEPALIVED_CONF
+            .lines()
+            .zip(second.lines())
+            .filter(|(a, b)| a != b)
+            .count();
         assert_eq!(different, 4);
         assert_eq!(KEEPALIVED_CONF.lines().count(), second.lines().count());
     }

@@ -37,7 +37,13 @@ pub struct HostSpec {
 impl HostSpec {
     /// A host with nothing but its address on a /16, as the owner's network has.
     pub fn new(name: &str, address: Ipv4Addr) -> Self {
-        Self { name: name.to_owned(), address, prefix: 16, binaries: Vec::new(), links: Vec::new() }
+        Self {
+            name: name.to_owned(),
+            address,
+            prefix: 16,
+            binaries: Vec::new(),
+            links: Vec::new(),
+        }
     }
 }
 
@@ -55,7 +61,12 @@ pub struct Host {
 
 impl Host {
     pub(crate) fn new(spec: HostSpec, dir: PathBuf, log: Syslog, holder: Option<Task>) -> Self {
-        Self { spec, dir, log, holder }
+        Self {
+            spec,
+            dir,
+            log,
+            holder,
+        }
     }
 
     /// Its host name.
@@ -74,7 +85,10 @@ impl Host {
 
     /// Starts a program; it is killed when the value is dropped.
     pub fn spawn(&self, argv: &[&str]) -> Result<Task> {
-        self.spawn_program(&Program { argv: argv.iter().map(|s| (*s).to_owned()).collect(), ..Program::default() })
+        self.spawn_program(&Program {
+            argv: argv.iter().map(|s| (*s).to_owned()).collect(),
+            ..Program::default()
+        })
     }
 
     /// Starts a program with an environment or an input of its own.
@@ -89,14 +103,22 @@ impl Host {
 
     /// Runs a program to its end.
     pub fn run(&self, argv: &[&str]) -> Result<Output> {
-        self.spawn(argv)?.wait(COMMAND_LIMIT).with_context(|| format!("on {}", self.name()))
+        self.spawn(argv)?
+            .wait(COMMAND_LIMIT)
+            .with_context(|| format!("on {}", self.name()))
     }
 
     /// Runs a program with this input to its end.
     pub fn run_with_input(&self, argv: &[&str], input: &str) -> Result<Output> {
         let argv = argv.iter().map(|s| (*s).to_owned()).collect();
-        let program = Program { argv, stdin: Some(input.to_owned()), ..Program::default() };
-        self.spawn_program(&program)?.wait(COMMAND_LIMIT).with_context(|| format!("on {}", self.name()))
+        let program = Program {
+            argv,
+            stdin: Some(input.to_owned()),
+            ..Program::default()
+        };
+        self.spawn_program(&program)?
+            .wait(COMMAND_LIMIT)
+            .with_context(|| format!("on {}", self.name()))
     }
 
     /// All processes of the host.
@@ -137,9 +159,11 @@ impl Host {
 
     /// Waits until none of these names runs any more.
     pub fn wait_gone(&self, names: &[&str], limit: Duration) -> Result<()> {
-        wait::until_ok(&format!("the end of {names:?} on {}", self.name()), limit, || {
-            Ok(self.processes_named(names)?.is_empty().then_some(()))
-        })
+        wait::until_ok(
+            &format!("the end of {names:?} on {}", self.name()),
+            limit,
+            || Ok(self.processes_named(names)?.is_empty().then_some(())),
+        )
     }
 
     /// Where a file of the host's own `/dev`, `/etc`, `/run`, `/tmp` or `/var/lib` lies outside.
@@ -157,12 +181,14 @@ impl Host {
         if let Some(folder) = outside.parent() {
             fs::create_dir_all(folder)?;
         }
-        fs::write(&outside, content).with_context(|| format!("cannot write {path} on {}", self.name()))
+        fs::write(&outside, content)
+            .with_context(|| format!("cannot write {path} on {}", self.name()))
     }
 
     /// Reads a file of the host.
     pub fn read(&self, path: &str) -> Result<String> {
-        fs::read_to_string(self.outside(path)).with_context(|| format!("cannot read {path} on {}", self.name()))
+        fs::read_to_string(self.outside(path))
+            .with_context(|| format!("cannot read {path} on {}", self.name()))
     }
 
     /// Connects to a unix socket of the host.
@@ -178,7 +204,11 @@ impl Host {
     pub fn ip(&self, batch: &str) -> Result<()> {
         let output = self.run_with_input(&["ip", "-batch", "-"], batch)?;
         if output.ending != Ending::Code(0) {
-            bail!("ip on {} said: {} to:\n{batch}", self.name(), output.stderr.trim());
+            bail!(
+                "ip on {} said: {} to:\n{batch}",
+                self.name(),
+                output.stderr.trim()
+            );
         }
         Ok(())
     }
@@ -224,9 +254,18 @@ pub(crate) fn furnish(dir: &Path, spec: &HostSpec, haproxy_uid: u32, log: &Syslo
             "root:x:0:0:root:/root:/bin/sh\nhaproxy:x:{id}:{id}::/var/lib/haproxy:/usr/sbin/nologin\nnobody:x:65534:65534::/nonexistent:/usr/sbin/nologin\n"
         ),
     )?;
-    fs::write(etc.join("group"), format!("root:x:0:\nhaproxy:x:{id}:\nnogroup:x:65534:\n"))?;
-    fs::write(etc.join("nsswitch.conf"), "passwd: files\ngroup: files\nhosts: files\n")?;
-    fs::write(etc.join("hosts"), format!("127.0.0.1 localhost\n{} {}\n", spec.address, spec.name))?;
+    fs::write(
+        etc.join("group"),
+        format!("root:x:0:\nhaproxy:x:{id}:\nnogroup:x:65534:\n"),
+    )?;
+    fs::write(
+        etc.join("nsswitch.conf"),
+        "passwd: files\ngroup: files\nhosts: files\n",
+    )?;
+    fs::write(
+        etc.join("hosts"),
+        format!("127.0.0.1 localhost\n{} {}\n", spec.address, spec.name),
+    )?;
     fs::write(etc.join("hostname"), format!("{}\n", spec.name))?;
     for status in [400, 403, 408, 500, 502, 503, 504] {
         let page = format!(
@@ -234,7 +273,15 @@ pub(crate) fn furnish(dir: &Path, spec: &HostSpec, haproxy_uid: u32, log: &Syslo
         );
         fs::write(etc.join(format!("haproxy/errors/{status}.http")), page)?;
     }
-    for shared in ["ld.so.cache", "ld.so.conf", "ld.so.conf.d", "protocols", "services", "iproute2", "localtime"] {
+    for shared in [
+        "ld.so.cache",
+        "ld.so.conf",
+        "ld.so.conf.d",
+        "protocols",
+        "services",
+        "iproute2",
+        "localtime",
+    ] {
         copy(&Path::new("/etc").join(shared), &etc.join(shared))?;
     }
     Ok(())

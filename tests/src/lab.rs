@@ -53,7 +53,11 @@ impl Lab {
     /// Makes the hosts and connects them to one switch.
     pub fn start(specs: &[HostSpec]) -> Result<Self> {
         let mut lab = Self::with_switch()?;
-        let uid = if lab.has_many_users()? { HAPROXY_UID } else { 0 };
+        let uid = if lab.has_many_users()? {
+            HAPROXY_UID
+        } else {
+            0
+        };
         let mut wires = String::from(
             "link add br0 type bridge stp_state 0 forward_delay 0 mcast_snooping 0\nlink set br0 up\n",
         );
@@ -69,7 +73,9 @@ impl Lab {
         }
         lab.switch.ip(&wires)?;
         for host in &lab.hosts {
-            let HostSpec { address, prefix, .. } = host.spec;
+            let HostSpec {
+                address, prefix, ..
+            } = host.spec;
             host.ip(&format!(
                 "link set lo up\naddress add {address}/{prefix} dev {INTERFACE}\nlink set {INTERFACE} up\n"
             ))?;
@@ -87,7 +93,12 @@ impl Lab {
     }
 
     fn keeper(user_namespace: bool) -> Result<Self> {
-        let dir = tempfile::Builder::new().prefix("lab-").tempdir().context("cannot make the lab's directory")?.keep();
+        let node = binaries::ours("e2e-node")?;
+        let dir = tempfile::Builder::new()
+            .prefix("lab-")
+            .tempdir()
+            .context("cannot make the lab's directory")?
+            .keep();
         let switch = dir.join("switch");
         fs::create_dir_all(&switch)?;
         let spec = NamespaceSpec {
@@ -98,7 +109,7 @@ impl Lab {
             binaries: Vec::new(),
             ends_with_stdin: true,
         };
-        let mut keeper = Command::new(binaries::ours("e2e-node")?)
+        let mut keeper = Command::new(node)
             .arg("keeper")
             .arg(serde_json::to_string(&spec)?)
             .stdin(Stdio::piped())
@@ -119,19 +130,33 @@ impl Lab {
         })?;
         let host = HostSpec::new("switch", std::net::Ipv4Addr::UNSPECIFIED);
         let switch = Host::new(host, switch, Syslog::default(), None);
-        Ok(Self { hosts: Vec::new(), switch, keeper, dir })
+        Ok(Self {
+            hosts: Vec::new(),
+            switch,
+            keeper,
+            dir,
+        })
     }
 
     /// Whether the lab's user namespace knows more users than one.
     fn has_many_users(&self) -> Result<bool> {
-        let map = self.switch.run(&["cat", "/proc/self/uid_map"])?.success()?.stdout;
-        Ok(map.split_whitespace().nth(2).and_then(|n| n.parse::<u64>().ok()).is_some_and(|n| n > 1))
+        let map = self
+            .switch
+            .run(&["cat", "/proc/self/uid_map"])?
+            .success()?
+            .stdout;
+        Ok(map
+            .split_whitespace()
+            .nth(2)
+            .and_then(|n| n.parse::<u64>().ok())
+            .is_some_and(|n| n > 1))
     }
 
     fn add_host(&self, spec: &HostSpec, uid: u32) -> Result<(Host, i32)> {
         let dir = self.dir.join(&spec.name);
         let log = Syslog::default();
-        host::furnish(&dir, spec, uid, &log).with_context(|| format!("cannot furnish {}", spec.name))?;
+        host::furnish(&dir, spec, uid, &log)
+            .with_context(|| format!("cannot furnish {}", spec.name))?;
         let node = binaries::ours("e2e-node")?;
         let mut programs = vec![(utf8(&node)?, "e2e-node".to_owned())];
         for (path, name) in &spec.binaries {
@@ -145,8 +170,15 @@ impl Lab {
             binaries: programs,
             ends_with_stdin: false,
         };
-        let argv = vec![utf8(&node)?, "namespace".to_owned(), serde_json::to_string(&namespace)?];
-        let holder = self.switch.spawn_program(&Program { argv, ..Program::default() })?;
+        let argv = vec![
+            utf8(&node)?,
+            "namespace".to_owned(),
+            serde_json::to_string(&namespace)?,
+        ];
+        let holder = self.switch.spawn_program(&Program {
+            argv,
+            ..Program::default()
+        })?;
         let pid = holder.pid();
         let host = Host::new(spec.clone(), dir, log, None);
         wait::until_ok(&format!("host {}", spec.name), PATIENCE, || {
@@ -156,13 +188,21 @@ impl Lab {
             Ok(host.processes().ok())
         })?;
         let Host { spec, .. } = &host;
-        let host = Host::new(spec.clone(), self.dir.join(&spec.name), host.log().clone(), Some(holder));
+        let host = Host::new(
+            spec.clone(),
+            self.dir.join(&spec.name),
+            host.log().clone(),
+            Some(holder),
+        );
         Ok((host, pid))
     }
 
     /// The host of this name.
     pub fn host(&self, name: &str) -> Result<&Host> {
-        self.hosts.iter().find(|h| h.name() == name).with_context(|| format!("no host {name}"))
+        self.hosts
+            .iter()
+            .find(|h| h.name() == name)
+            .with_context(|| format!("no host {name}"))
     }
 
     /// The switch all wires end in, a host without files of its own.
@@ -196,7 +236,9 @@ impl Drop for Lab {
     fn drop(&mut self) {
         drop(self.keeper.stdin.take());
         let keeper = &mut self.keeper;
-        let ended = wait::until("the end of the lab", PATIENCE, || keeper.try_wait().ok().flatten());
+        let ended = wait::until("the end of the lab", PATIENCE, || {
+            keeper.try_wait().ok().flatten()
+        });
         if ended.is_err() {
             // Its children die with it, one after the other.
             let _gone = self.keeper.kill();
@@ -207,7 +249,9 @@ impl Drop for Lab {
 }
 
 fn utf8(path: &Path) -> Result<String> {
-    path.to_str().map(str::to_owned).with_context(|| format!("{} is not UTF-8", path.display()))
+    path.to_str()
+        .map(str::to_owned)
+        .with_context(|| format!("{} is not UTF-8", path.display()))
 }
 
 /// Exit code of the helper when namespaces are not allowed.

@@ -26,6 +26,7 @@ pub mod owners;
 pub mod pair;
 pub mod pki;
 pub mod protocol;
+pub mod scenario;
 pub mod syslog;
 pub mod task;
 pub mod traffic;

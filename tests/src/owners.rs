@@ -62,8 +62,14 @@ impl Owners {
         for host in hosts {
             let task = host.spawn(&["ip", "-o", "monitor", "address"])?;
             wait::until_ok("the address watcher", PATIENCE, || {
-                host.ip(&format!("address replace {PROBE} dev lo\naddress delete {PROBE} dev lo\n"))?;
-                Ok(task.lines().iter().any(|l| l.text.contains(PROBE)).then_some(()))
+                host.ip(&format!(
+                    "address replace {PROBE} dev lo\naddress delete {PROBE} dev lo\n"
+                ))?;
+                Ok(task
+                    .lines()
+                    .iter()
+                    .any(|l| l.text.contains(PROBE))
+                    .then_some(()))
             })
             .with_context(|| format!("on {}", host.name()))?;
             watchers.push((host.name().to_owned(), task));
@@ -77,11 +83,17 @@ impl Owners {
         for (host, task) in &self.watchers {
             let mut held = false;
             for line in task.lines() {
-                let Some(holds) = self.tells(&line.text) else { continue };
+                let Some(holds) = self.tells(&line.text) else {
+                    continue;
+                };
                 // A refreshed lease is reported like a new address.
                 if holds != held {
                     held = holds;
-                    changes.push(Change { at: line.at, host: host.clone(), holds });
+                    changes.push(Change {
+                        at: line.at,
+                        host: host.clone(),
+                        holds,
+                    });
                 }
             }
         }
@@ -104,7 +116,11 @@ impl Owners {
         let mut start = since;
         for change in self.changes() {
             if change.at > start {
-                spans.push(Span { start, end: change.at, owners: owners.clone() });
+                spans.push(Span {
+                    start,
+                    end: change.at,
+                    owners: owners.clone(),
+                });
                 start = change.at;
             }
             owners.retain(|owner| *owner != change.host);
@@ -112,13 +128,20 @@ impl Owners {
                 owners.push(change.host);
             }
         }
-        spans.push(Span { start, end: Moment::now(), owners });
+        spans.push(Span {
+            start,
+            end: Moment::now(),
+            owners,
+        });
         spans
     }
 
     /// Who holds the address now.
     pub fn now(&self) -> Vec<String> {
-        self.spans(Moment::default()).pop().map(|span| span.owners).unwrap_or_default()
+        self.spans(Moment::default())
+            .pop()
+            .map(|span| span.owners)
+            .unwrap_or_default()
     }
 
     /// Waits until `host` alone holds the address, and tells since when.
@@ -150,20 +173,37 @@ impl Owners {
 
     /// The longest time since `since` in which more than one host held the address.
     pub fn longest_overlap(&self, since: Moment) -> Duration {
-        longest(self.spans(since).into_iter().filter(|span| span.owners.len() > 1))
+        longest(
+            self.spans(since)
+                .into_iter()
+                .filter(|span| span.owners.len() > 1),
+        )
     }
 
     /// The longest time since `since` in which nobody held the address.
     pub fn longest_gap(&self, since: Moment) -> Duration {
-        longest(self.spans(since).into_iter().filter(|span| span.owners.is_empty()))
+        longest(
+            self.spans(since)
+                .into_iter()
+                .filter(|span| span.owners.is_empty()),
+        )
     }
 
     /// The time line in words, for a failure's message.
     pub fn story(&self, since: Moment) -> String {
         let mut text = String::from("owners of the address:\n");
         for span in self.spans(since) {
-            let owners = if span.owners.is_empty() { "nobody".to_owned() } else { span.owners.join(" and ") };
-            let _infallible = writeln!(text, "  {} for {:.3} s: {owners}", span.start, span.length().as_secs_f64());
+            let owners = if span.owners.is_empty() {
+                "nobody".to_owned()
+            } else {
+                span.owners.join(" and ")
+            };
+            let _infallible = writeln!(
+                text,
+                "  {} for {:.3} s: {owners}",
+                span.start,
+                span.length().as_secs_f64()
+            );
         }
         text
     }

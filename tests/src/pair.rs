@@ -108,9 +108,15 @@ pub type Sides = [Side; 2];
 
 /// The owner's files with these daemons: on lb1 byte for byte.
 pub fn owners_files(balancers: [Implementation; 2], routers: [Implementation; 2]) -> Sides {
-    let conf = [fixtures::KEEPALIVED_CONF.to_owned(), fixtures::second_keepalived_conf()];
+    let conf = [
+        fixtures::KEEPALIVED_CONF.to_owned(),
+        fixtures::second_keepalived_conf(),
+    ];
     let side = |index: usize, conf: &str| Side {
-        balancer: balancers.get(index).copied().unwrap_or(Implementation::Ours),
+        balancer: balancers
+            .get(index)
+            .copied()
+            .unwrap_or(Implementation::Ours),
         router: routers.get(index).copied().unwrap_or(Implementation::Ours),
         haproxy_cfg: fixtures::HAPROXY_CFG.into(),
         keepalived_conf: conf.into(),
@@ -122,7 +128,8 @@ pub fn owners_files(balancers: [Implementation; 2], routers: [Implementation; 2]
 /// The same with multicast adverts.
 pub fn over_multicast(sides: Sides) -> Sides {
     sides.map(|side| Side {
-        keepalived_conf: fixtures::multicast(&String::from_utf8_lossy(&side.keepalived_conf)).into_bytes(),
+        keepalived_conf: fixtures::multicast(&String::from_utf8_lossy(&side.keepalived_conf))
+            .into_bytes(),
         ..side
     })
 }
@@ -149,7 +156,10 @@ impl Pair {
         let mut servers = [None, None, None];
         for ((host, name, _), task) in SERVERS.iter().zip(&mut servers) {
             let host = lab.host(host)?;
-            authority.write_identity(&host.outside("/run/lab/cert.der"), &host.outside("/run/lab/key.der"))?;
+            authority.write_identity(
+                &host.outside("/run/lab/cert.der"),
+                &host.outside("/run/lab/key.der"),
+            )?;
             *task = Some(serve(host, name)?);
         }
         let client = lab.host("client")?;
@@ -162,7 +172,14 @@ impl Pair {
             host.write(KEEPALIVED_CONF, &side.keepalived_conf)?;
         }
         let owners = Owners::watch(&[lab.host(first)?, lab.host(second)?], VIP)?;
-        Ok(Self { routers: [None, None], servers, owners, arp, sides, lab })
+        Ok(Self {
+            routers: [None, None],
+            servers,
+            owners,
+            arp,
+            sides,
+            lab,
+        })
     }
 
     /// The whole set-up, up to the moment when lb1 holds the address.
@@ -174,7 +191,9 @@ impl Pair {
         for index in [0, 1] {
             pair.start_router(index)?;
         }
-        pair.owners.wait_sole("lb1", MOVE).with_context(|| pair.evidence())?;
+        pair.owners
+            .wait_sole("lb1", MOVE)
+            .with_context(|| pair.evidence())?;
         Ok(pair)
     }
 
@@ -187,11 +206,19 @@ impl Pair {
         self.sides.get(index).context("no such balancer")
     }
 
+    /// Whose router runs on a balancer host.
+    pub fn implementation(&self, index: usize) -> Result<Implementation> {
+        Ok(self.side(index)?.router)
+    }
+
     /// Starts a balancer as the owner's file wants it: it becomes a daemon.
     pub fn start_balancer(&self, index: usize) -> Result<()> {
         let program = self.side(index)?.balancer.balancer();
         let argv = [program, "-f", HAPROXY_CFG, "-p", "/run/haproxy.pid"];
-        self.lb(index)?.run(&argv)?.success().context("the balancer does not start")?;
+        self.lb(index)?
+            .run(&argv)?
+            .success()
+            .context("the balancer does not start")?;
         Ok(())
     }
 
@@ -205,7 +232,13 @@ impl Pair {
     /// Starts a router as Debian's unit does: in the foreground, logging in detail.
     pub fn start_router(&mut self, index: usize) -> Result<()> {
         let program = self.side(index)?.router.router();
-        let task = self.lb(index)?.spawn(&[program, "--dont-fork", "--log-detail", "-f", KEEPALIVED_CONF])?;
+        let task = self.lb(index)?.spawn(&[
+            program,
+            "--dont-fork",
+            "--log-detail",
+            "-f",
+            KEEPALIVED_CONF,
+        ])?;
         if let Some(slot) = self.routers.get_mut(index) {
             *slot = Some(task);
         }
@@ -214,7 +247,8 @@ impl Pair {
 
     /// Sends a signal to all of a router's processes.
     pub fn signal_router(&self, index: usize, signal: i32) -> Result<()> {
-        self.lb(index)?.signal_named(self.side(index)?.router.router_names(), signal)
+        self.lb(index)?
+            .signal_named(self.side(index)?.router.router_names(), signal)
     }
 
     /// Asks a router to stop and waits until it has.
@@ -224,13 +258,15 @@ impl Pair {
             task.signal(SIGTERM)?;
             task.wait(PATIENCE)?;
         }
-        self.lb(index)?.wait_gone(self.side(index)?.router.router_names(), PATIENCE)
+        self.lb(index)?
+            .wait_gone(self.side(index)?.router.router_names(), PATIENCE)
     }
 
     /// Kills a router, all its processes at once.
     pub fn kill_router(&mut self, index: usize) -> Result<()> {
         self.signal_router(index, SIGKILL)?;
-        self.lb(index)?.wait_gone(self.side(index)?.router.router_names(), PATIENCE)
+        self.lb(index)?
+            .wait_gone(self.side(index)?.router.router_names(), PATIENCE)
     }
 
     /// The foreground process of a router, if it was started.
@@ -258,7 +294,12 @@ impl Pair {
     }
 
     /// A client that connects to `target` all `every`.
-    pub fn client(&self, target: SocketAddr, every: Duration, count: Option<u64>) -> Result<Client> {
+    pub fn client(
+        &self,
+        target: SocketAddr,
+        every: Duration,
+        count: Option<u64>,
+    ) -> Result<Client> {
         let spec = ClientSpec {
             target,
             authority: "/run/lab/ca.der".into(),
@@ -271,13 +312,21 @@ impl Pair {
 
     /// A client of the virtual address, 20 attempts a second.
     pub fn vip_client(&self) -> Result<Client> {
-        self.client(SocketAddr::from((VIP, PORT)), Duration::from_millis(50), None)
+        self.client(
+            SocketAddr::from((VIP, PORT)),
+            Duration::from_millis(50),
+            None,
+        )
     }
 
     /// Waits until a balancer answers the client on its own address.
     pub fn wait_serves(&self, index: usize) -> Result<()> {
         let address = self.lb(index)?.spec.address;
-        let client = self.client(SocketAddr::from((address, PORT)), Duration::from_millis(50), None)?;
+        let client = self.client(
+            SocketAddr::from((address, PORT)),
+            Duration::from_millis(50),
+            None,
+        )?;
         client.wait_answer(Moment::default(), PATIENCE)?;
         Ok(())
     }
@@ -290,7 +339,10 @@ impl Pair {
                 text += &format!("log of {name}:\n");
                 let told = host.log().messages();
                 // One line a connection would hide what matters.
-                for message in told.iter().filter(|m| !m.text.contains("] apiserver apiserver/")) {
+                for message in told
+                    .iter()
+                    .filter(|m| !m.text.contains("] apiserver apiserver/"))
+                {
                     text += &format!("  {} {}\n", message.at, message.text);
                 }
             }
@@ -303,16 +355,26 @@ impl Pair {
 
     /// Waits until nothing of the scenario's last fault is left: lb1 alone holds the address.
     pub fn settle(&self) -> Result<Moment> {
-        self.owners.wait_sole("lb1", MOVE).with_context(|| self.evidence())
+        self.owners
+            .wait_sole("lb1", MOVE)
+            .with_context(|| self.evidence())
     }
 
     /// Waits for a gratuitous ARP of the virtual address from a balancer after `since`.
     pub fn wait_garp(&self, index: usize, since: Moment, limit: Duration) -> Result<Moment> {
         let [a, b, c, d] = self.lb(index)?.spec.address.octets();
         let mac = format!("02:00:{a:02x}:{b:02x}:{c:02x}:{d:02x}");
-        wait::until(&format!("a gratuitous ARP from {}", self.lb(index)?.name()), limit, || {
-            self.arp.since(since).into_iter().find(|s| s.address == VIP && s.mac == mac).map(|s| s.at)
-        })
+        wait::until(
+            &format!("a gratuitous ARP from {}", self.lb(index)?.name()),
+            limit,
+            || {
+                self.arp
+                    .since(since)
+                    .into_iter()
+                    .find(|s| s.address == VIP && s.mac == mac)
+                    .map(|s| s.at)
+            },
+        )
         .with_context(|| self.evidence())
     }
 }
@@ -332,13 +394,19 @@ fn serve(host: &Host, name: &str) -> Result<Task> {
 
 fn host_specs(sides: &Sides) -> Result<Vec<HostSpec>> {
     let mut specs = Vec::new();
-    for ((name, address), side) in
-        LBS.iter().zip([Ipv4Addr::new(10, 0, 254, 252), Ipv4Addr::new(10, 0, 254, 251)]).zip(sides)
+    for ((name, address), side) in LBS
+        .iter()
+        .zip([
+            Ipv4Addr::new(10, 0, 254, 252),
+            Ipv4Addr::new(10, 0, 254, 251),
+        ])
+        .zip(sides)
     {
         let mut spec = HostSpec::new(name, address);
-        for (implementation, ours, original) in
-            [(side.balancer, "proxyd", "haproxy"), (side.router, "vrrpd", "keepalived")]
-        {
+        for (implementation, ours, original) in [
+            (side.balancer, "proxyd", "haproxy"),
+            (side.router, "vrrpd", "keepalived"),
+        ] {
             match implementation {
                 Implementation::Ours => {
                     spec.binaries.push((binaries::ours(ours)?, ours.to_owned()));
@@ -352,6 +420,10 @@ fn host_specs(sides: &Sides) -> Result<Vec<HostSpec>> {
         specs.push(spec);
     }
     specs.push(HostSpec::new("client", Ipv4Addr::new(10, 0, 254, 10)));
-    specs.extend(SERVERS.iter().map(|(host, _, address)| HostSpec::new(host, *address)));
+    specs.extend(
+        SERVERS
+            .iter()
+            .map(|(host, _, address)| HostSpec::new(host, *address)),
+    );
     Ok(specs)
 }

@@ -30,17 +30,26 @@ pub struct Syslog {
 impl Syslog {
     /// Collects from a socket at `path` until the lab's directory is gone.
     pub(crate) fn listen(&self, path: &Path) -> Result<()> {
-        let socket = UnixDatagram::bind(path).with_context(|| format!("cannot listen on {}", path.display()))?;
+        let socket = UnixDatagram::bind(path)
+            .with_context(|| format!("cannot listen on {}", path.display()))?;
         fs::set_permissions(path, fs::Permissions::from_mode(0o666))?;
         socket.set_read_timeout(Some(Duration::from_secs(1)))?;
         let (messages, path) = (Arc::clone(&self.messages), path.to_owned());
         std::thread::spawn(move || {
             let mut buffer = vec![0; 65536];
             while path.exists() {
-                let Ok(length) = socket.recv(&mut buffer) else { continue };
+                let Ok(length) = socket.recv(&mut buffer) else {
+                    continue;
+                };
                 let text = String::from_utf8_lossy(buffer.get(..length).unwrap_or_default());
                 let text = text.trim_end_matches(['\n', '\0']).to_owned();
-                messages.lock().unwrap_or_else(PoisonError::into_inner).push(Message { at: Moment::now(), text });
+                messages
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .push(Message {
+                        at: Moment::now(),
+                        text,
+                    });
             }
         });
         Ok(())
@@ -57,13 +66,20 @@ impl Syslog {
 
     /// The messages that contain `text`.
     pub fn containing(&self, text: &str) -> Vec<Message> {
-        self.lock().iter().filter(|m| m.text.contains(text)).cloned().collect()
+        self.lock()
+            .iter()
+            .filter(|m| m.text.contains(text))
+            .cloned()
+            .collect()
     }
 
     /// Waits for a message later than `since` that contains `text`.
     pub fn wait_for(&self, text: &str, since: Moment, limit: Duration) -> Result<Message> {
         wait::until(&format!("the log line {text:?}"), limit, || {
-            self.lock().iter().find(|m| m.at >= since && m.text.contains(text)).cloned()
+            self.lock()
+                .iter()
+                .find(|m| m.at >= since && m.text.contains(text))
+                .cloned()
         })
     }
 }

@@ -70,11 +70,20 @@ impl Task {
         let progress = Arc::new(Mutex::new(Progress::default()));
         let shared = Arc::clone(&progress);
         std::thread::spawn(move || follow(reader, &shared));
-        let task = Self { what, agent: agent.into(), connection, progress };
-        wait::until(&format!("the start of {}", task.what), Duration::from_secs(20), || {
-            let progress = task.lock();
-            (progress.pid.is_some() || progress.failure.is_some()).then_some(())
-        })?;
+        let task = Self {
+            what,
+            agent: agent.into(),
+            connection,
+            progress,
+        };
+        wait::until(
+            &format!("the start of {}", task.what),
+            Duration::from_secs(20),
+            || {
+                let progress = task.lock();
+                (progress.pid.is_some() || progress.failure.is_some()).then_some(())
+            },
+        )?;
         if let Some(failure) = task.lock().failure.clone() {
             bail!("cannot start {}: {failure}", task.what);
         }
@@ -97,12 +106,21 @@ impl Task {
 
     /// Reads the lines from the one numbered `from` on.
     pub fn lines_from(&self, from: usize) -> Vec<Line> {
-        self.lock().lines.get(from..).map(<[Line]>::to_vec).unwrap_or_default()
+        self.lock()
+            .lines
+            .get(from..)
+            .map(<[Line]>::to_vec)
+            .unwrap_or_default()
     }
 
     /// What was written to one stream so far.
     pub fn text(&self, stream: Stream) -> String {
-        self.lock().lines.iter().filter(|l| l.stream == stream).map(|l| format!("{}\n", l.text)).collect()
+        self.lock()
+            .lines
+            .iter()
+            .filter(|l| l.stream == stream)
+            .map(|l| format!("{}\n", l.text))
+            .collect()
     }
 
     /// How it ended; `None` while it runs.
@@ -134,7 +152,11 @@ impl Task {
             }
         })
         .with_context(|| format!("it wrote: {:?}", self.lines()))?;
-        Ok(Output { ending, stdout: self.text(Stream::Out), stderr: self.text(Stream::Err) })
+        Ok(Output {
+            ending,
+            stdout: self.text(Stream::Out),
+            stderr: self.text(Stream::Err),
+        })
     }
 
     /// Sends a signal to the program itself.
@@ -171,13 +193,15 @@ fn follow(reader: BufReader<UnixStream>, progress: &Mutex<Progress>) {
     }
     if !over {
         let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
-        progress.failure.get_or_insert_with(|| "the host went away".to_owned());
+        progress
+            .failure
+            .get_or_insert_with(|| "the host went away".to_owned());
     }
 }
 
 pub(crate) fn request(agent: &Path, request: &Request) -> Result<UnixStream> {
-    let mut stream =
-        UnixStream::connect(agent).with_context(|| format!("cannot reach the agent at {}", agent.display()))?;
+    let mut stream = UnixStream::connect(agent)
+        .with_context(|| format!("cannot reach the agent at {}", agent.display()))?;
     let mut line = serde_json::to_vec(request)?;
     line.push(b'\n');
     stream.write_all(&line)?;

@@ -21,12 +21,18 @@ pub struct Client {
 impl Client {
     /// Starts it on a host.
     pub fn start(host: &Host, spec: &ClientSpec) -> Result<Self> {
-        Ok(Self { task: host.spawn_job("client", spec)? })
+        Ok(Self {
+            task: host.spawn_job("client", spec)?,
+        })
     }
 
     /// All attempts that are over.
     pub fn attempts(&self) -> Vec<Attempt> {
-        self.task.lines().iter().filter_map(|line| serde_json::from_str(&line.text).ok()).collect()
+        self.task
+            .lines()
+            .iter()
+            .filter_map(|line| serde_json::from_str(&line.text).ok())
+            .collect()
     }
 
     /// The attempts that started at or after `since`.
@@ -37,7 +43,12 @@ impl Client {
     }
 
     /// Waits until `count` attempts that started at or after `since` are over, and gives them.
-    pub fn wait_attempts(&self, since: Moment, count: usize, limit: Duration) -> Result<Vec<Attempt>> {
+    pub fn wait_attempts(
+        &self,
+        since: Moment,
+        count: usize,
+        limit: Duration,
+    ) -> Result<Vec<Attempt>> {
         wait::until(&format!("{count} attempts of the client"), limit, || {
             let attempts = self.since(since);
             (attempts.len() >= count).then_some(attempts)
@@ -47,7 +58,9 @@ impl Client {
     /// Waits for the first attempt that started at or after `since` and was answered.
     pub fn wait_answer(&self, since: Moment, limit: Duration) -> Result<Attempt> {
         wait::until("an answer to the client", limit, || {
-            self.since(since).into_iter().find(|attempt| attempt.backend().is_some())
+            self.since(since)
+                .into_iter()
+                .find(|attempt| attempt.backend().is_some())
         })
     }
 }
@@ -82,7 +95,10 @@ pub fn tally(attempts: &[Attempt]) -> BTreeMap<String, usize> {
 
 /// How many attempts were lost.
 pub fn lost(attempts: &[Attempt]) -> usize {
-    attempts.iter().filter(|attempt| attempt.backend().is_none()).count()
+    attempts
+        .iter()
+        .filter(|attempt| attempt.backend().is_none())
+        .count()
 }
 
 /// Listens for gratuitous ARP.
@@ -102,7 +118,9 @@ impl ArpWatch {
     /// What was seen since `since`.
     pub fn since(&self, since: Moment) -> Vec<Sighting> {
         let lines = self.task.lines();
-        let seen = lines.iter().filter_map(|line| serde_json::from_str::<Sighting>(&line.text).ok());
+        let seen = lines
+            .iter()
+            .filter_map(|line| serde_json::from_str::<Sighting>(&line.text).ok());
         seen.filter(|sighting| sighting.at >= since).collect()
     }
 }

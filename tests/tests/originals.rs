@@ -1,29 +1,50 @@
 //! The harness itself, shown with the originals: what is known of haproxy and
-//! keepalived must be seen through it.
+//! keepalived must be seen through it, also that keepalived leaves two owners
+//! when it is killed.
+
+use std::time::Duration;
 
 use e2e::clock::Moment;
-use e2e::pair::{Implementation::Original, MOVE, PATIENCE, Pair, owners_files};
+use e2e::pair::{Implementation::Original, PATIENCE, Pair, owners_files};
+use e2e::scenario::{self, Fault};
 use e2e::traffic::{lost, tally};
+use e2e::wait;
 
 #[test]
-fn the_owners_pair_of_originals_stands_and_fails_over() -> anyhow::Result<()> {
+fn the_owners_pair_of_originals_fails_over() -> anyhow::Result<()> {
     let mut pair = Pair::start(owners_files([Original; 2], [Original; 2]))?;
     let client = pair.vip_client()?;
-    let since = Moment::now();
-    let attempts = client.wait_attempts(since, 12, PATIENCE)?;
-    println!("{:?}", tally(&attempts));
-    println!("{:?}", pair.lb(0)?.processes()?);
-    pair.kill_balancer(0, 9)?;
-    pair.owners.wait_sole("lb2", MOVE)?;
-    pair.start_balancer(0)?;
-    pair.settle()?;
-    let t = Moment::now();
-    pair.stop_router(0)?;
-    pair.owners.wait_sole("lb2", MOVE)?;
-    pair.wait_garp(1, t, PATIENCE)?;
-    pair.start_router(0)?;
-    pair.settle()?;
-    println!("lost {} of {}", lost(&client.attempts()), client.attempts().len());
-    println!("{}", pair.evidence());
+    let attempts = client.wait_attempts(Moment::now(), 12, PATIENCE)?;
+    assert_eq!(lost(&attempts), 0, "{:?}", tally(&attempts));
+    assert_eq!(
+        tally(&attempts).len(),
+        3,
+        "all three backends answer: {:?}",
+        tally(&attempts)
+    );
+    for fault in Fault::ALL {
+        let there = scenario::strike(&mut pair, &client, fault)?;
+        if fault == Fault::RouterKilled {
+            wait::holds_for(Duration::from_secs(5), || {
+                anyhow::ensure!(
+                    pair.owners.now().len() == 2,
+                    "keepalived's address should be left behind"
+                );
+                Ok(())
+            })?;
+        }
+        let back = scenario::mend(&mut pair, &client, fault)?;
+        println!(
+            "{fault:?}: {:?} lost {} overlap {:?} gap {:?}; back {:?} lost {} overlap {:?} gap {:?}",
+            there.took(),
+            there.lost(),
+            there.overlap(),
+            there.gap(),
+            back.took(),
+            back.lost(),
+            back.overlap(),
+            back.gap()
+        );
+    }
     Ok(())
 }

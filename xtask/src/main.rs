@@ -1,3 +1,39 @@
-//! The project's tasks: demo, test and more
+//! The project's tasks. Each prints the commands it runs and says what it needs.
 
-fn main() {}
+mod demo;
+mod needs;
+mod run;
+mod test;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "The project's tasks")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Set up the whole pair on this machine and show it working
+    Demo(demo::Options),
+    /// Pass every test
+    Test(test::Options),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().task {
+        Task::Demo(options) => demo::demo(&options),
+        Task::Test(options) => test::test(&options),
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            run::complain(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}

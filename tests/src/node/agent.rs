@@ -45,7 +45,8 @@ impl Children {
 pub(super) fn serve(spec: &NamespaceSpec) -> Result<ExitCode> {
     let socket = Path::new(&spec.dir).join("ctl.sock");
     let waiting = Path::new(&spec.dir).join("ctl.new");
-    let listener = UnixListener::bind(&waiting).with_context(|| format!("cannot listen on {}", waiting.display()))?;
+    let listener = UnixListener::bind(&waiting)
+        .with_context(|| format!("cannot listen on {}", waiting.display()))?;
     let ready = || fs::rename(&waiting, &socket).context("cannot show the agent's socket");
     if spec.private_files {
         // Afterwards the path may be covered; the host is entered by that socket,
@@ -96,7 +97,9 @@ fn reap(children: &Children) {
             }
             Err(Errno::ECHILD) => {
                 let endings = children.lock();
-                let _woken = children.changed.wait_timeout(endings, Duration::from_millis(100));
+                let _woken = children
+                    .changed
+                    .wait_timeout(endings, Duration::from_millis(100));
             }
             Err(_) => {}
         }
@@ -113,10 +116,12 @@ fn answer(stream: UnixStream, children: &Arc<Children>) -> Result<()> {
             Ok(ending) => Reply::Ended(ending),
             Err(error) => Reply::Failed(format!("{}: {error:#}", program.argv.join(" "))),
         },
-        Request::Signal { pid, signal } => match Signal::try_from(signal).and_then(|s| kill(Pid::from_raw(pid), s)) {
-            Ok(()) => Reply::Done,
-            Err(error) => Reply::Failed(format!("kill({pid}, {signal}): {error}")),
-        },
+        Request::Signal { pid, signal } => {
+            match Signal::try_from(signal).and_then(|s| kill(Pid::from_raw(pid), s)) {
+                Ok(()) => Reply::Done,
+                Err(error) => Reply::Failed(format!("kill({pid}, {signal}): {error}")),
+            }
+        }
         Request::Processes => Reply::Processes(processes()),
     };
     tell(&stream, &reply)
@@ -125,7 +130,10 @@ fn answer(stream: UnixStream, children: &Arc<Children>) -> Result<()> {
 fn tell(stream: &Mutex<UnixStream>, reply: &Reply) -> Result<()> {
     let mut line = serde_json::to_vec(reply)?;
     line.push(b'\n');
-    stream.lock().unwrap_or_else(PoisonError::into_inner).write_all(&line)?;
+    stream
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .write_all(&line)?;
     Ok(())
 }
 
@@ -136,7 +144,8 @@ fn run(
     children: &Arc<Children>,
 ) -> Result<Ending> {
     let (name, arguments) = program.argv.split_first().context("no program named")?;
-    let mut command = Command::new(find(name).with_context(|| format!("no program {name} on {PATH}"))?);
+    let mut command =
+        Command::new(find(name).with_context(|| format!("no program {name} on {PATH}"))?);
     command
         .args(arguments)
         .env_clear()
@@ -144,7 +153,11 @@ fn run(
         .env("HOME", "/tmp")
         .env("LC_ALL", "C.UTF-8")
         .envs(program.env.iter().map(|(k, v)| (k, v)))
-        .stdin(if program.stdin.is_some() { Stdio::piped() } else { Stdio::null() })
+        .stdin(if program.stdin.is_some() {
+            Stdio::piped()
+        } else {
+            Stdio::null()
+        })
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0);
@@ -162,8 +175,14 @@ fn run(
         });
     }
     let outputs = [
-        child.stdout.take().map(|pipe| forward(pipe, Stream::Out, stream)),
-        child.stderr.take().map(|pipe| forward(pipe, Stream::Err, stream)),
+        child
+            .stdout
+            .take()
+            .map(|pipe| forward(pipe, Stream::Out, stream)),
+        child
+            .stderr
+            .take()
+            .map(|pipe| forward(pipe, Stream::Err, stream)),
     ];
     let hangup = Arc::clone(children);
     std::thread::spawn(move || {
@@ -180,7 +199,10 @@ fn run(
             endings.remove(&pid);
             break ending;
         }
-        endings = children.changed.wait(endings).unwrap_or_else(PoisonError::into_inner);
+        endings = children
+            .changed
+            .wait(endings)
+            .unwrap_or_else(PoisonError::into_inner);
     };
     drop(endings);
     let deadline = std::time::Instant::now() + DRAIN;
@@ -192,7 +214,11 @@ fn run(
     Ok(ending)
 }
 
-fn forward(pipe: impl Read + Send + 'static, stream: Stream, to: &Arc<Mutex<UnixStream>>) -> std::thread::JoinHandle<()> {
+fn forward(
+    pipe: impl Read + Send + 'static,
+    stream: Stream,
+    to: &Arc<Mutex<UnixStream>>,
+) -> std::thread::JoinHandle<()> {
     let to = Arc::clone(to);
     std::thread::spawn(move || {
         let mut reader = BufReader::new(pipe);
@@ -214,18 +240,29 @@ fn find(name: &str) -> Option<std::path::PathBuf> {
     if name.contains('/') {
         return Path::new(name).exists().then(|| name.into());
     }
-    PATH.split(':').map(|dir| Path::new(dir).join(name)).find(|path| path.exists())
+    PATH.split(':')
+        .map(|dir| Path::new(dir).join(name))
+        .find(|path| path.exists())
 }
 
 fn processes() -> Vec<ProcessInfo> {
-    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
-    entries.filter_map(|entry| process(&entry.ok()?.path())).collect()
+    let Ok(entries) = fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    entries
+        .filter_map(|entry| process(&entry.ok()?.path()))
+        .collect()
 }
 
 fn process(dir: &Path) -> Option<ProcessInfo> {
     let pid = dir.file_name()?.to_str()?.parse().ok()?;
     let status = fs::read_to_string(dir.join("status")).ok()?;
-    let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+    let field = |name: &str| {
+        status
+            .lines()
+            .find_map(|line| line.strip_prefix(name))
+            .map(str::trim)
+    };
     Some(ProcessInfo {
         pid,
         comm: field("Name:")?.to_owned(),

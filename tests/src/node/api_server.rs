@@ -41,7 +41,8 @@ pub enum Manner {
 /// Listens until the host ends.
 pub(super) fn serve(spec: &ApiServerSpec) -> Result<ExitCode> {
     let config = super::tls::server(&spec.certificate, &spec.key)?;
-    let listener = TcpListener::bind(spec.listen).with_context(|| format!("cannot listen on {}", spec.listen))?;
+    let listener = TcpListener::bind(spec.listen)
+        .with_context(|| format!("cannot listen on {}", spec.listen))?;
     super::report(&"listening")?;
     for stream in listener.incoming() {
         let Ok(stream) = stream else { continue };

@@ -27,13 +27,18 @@ pub struct Sighting {
 /// Reports every gratuitous ARP until the host ends.
 pub(super) fn listen() -> Result<ExitCode> {
     let protocol = Protocol::from(i32::from(ETHERTYPE_ARP.to_be()));
-    let mut socket = Socket::new(Domain::PACKET, Type::RAW, Some(protocol)).context("cannot listen for ARP")?;
+    let mut socket =
+        Socket::new(Domain::PACKET, Type::RAW, Some(protocol)).context("cannot listen for ARP")?;
     super::report(&"listening")?;
     let mut frame = [0; 1514];
     loop {
         let length = socket.read(&mut frame)?;
         if let Some((address, mac)) = frame.get(..length).and_then(gratuitous) {
-            super::report(&Sighting { at: Moment::now(), address, mac })?;
+            super::report(&Sighting {
+                at: Moment::now(),
+                address,
+                mac,
+            })?;
         }
     }
 }

@@ -61,7 +61,11 @@ pub(super) fn drive(spec: &ClientSpec) -> Result<ExitCode> {
             Ok(name) => Outcome::Answered(name),
             Err(error) => Outcome::Lost(format!("{error:#}")),
         };
-        super::report(&Attempt { started, ended: Moment::now(), outcome })?;
+        super::report(&Attempt {
+            started,
+            ended: Moment::now(),
+            outcome,
+        })?;
         made += 1;
         next = (next + spec.every).max(Instant::now());
         std::thread::sleep(next.saturating_duration_since(Instant::now()));

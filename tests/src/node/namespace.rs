@@ -46,14 +46,24 @@ pub(super) fn enter(spec: &NamespaceSpec) -> Result<ExitCode> {
         let _unwritable = writeln!(std::io::stderr(), "e2e-node: {error:#}");
         return Ok(ExitCode::from(NOT_ALLOWED));
     }
-    let mut child = child("agent", spec, Stdio::inherit())?.spawn().context("cannot start the agent")?;
+    let mut child = child("agent", spec, Stdio::inherit())?
+        .spawn()
+        .context("cannot start the agent")?;
     let status = child.wait()?;
-    Ok(ExitCode::from(status.code().and_then(|c| u8::try_from(c).ok()).unwrap_or(1)))
+    Ok(ExitCode::from(
+        status
+            .code()
+            .and_then(|c| u8::try_from(c).ok())
+            .unwrap_or(1),
+    ))
 }
 
 fn child(job: &str, spec: &NamespaceSpec, stdin: Stdio) -> Result<Command> {
     let mut command = Command::new("/proc/self/exe");
-    command.arg(job).arg(serde_json::to_string(spec)?).stdin(stdin);
+    command
+        .arg(job)
+        .arg(serde_json::to_string(spec)?)
+        .stdin(stdin);
     Ok(command)
 }
 
@@ -82,7 +92,8 @@ pub(super) fn furnish(spec: &NamespaceSpec) -> Result<()> {
     prctl::set_pdeathsig(Signal::SIGKILL).context("prctl(PR_SET_PDEATHSIG)")?;
     sethostname(&spec.name).context("sethostname")?;
     let none = None::<&Path>;
-    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).context("cannot make the mounts private")?;
+    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)
+        .context("cannot make the mounts private")?;
     let plain = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     mount(Some("proc"), "/proc", Some("proc"), plain, none).context("cannot mount /proc")?;
     if !spec.private_files {
@@ -93,7 +104,10 @@ pub(super) fn furnish(spec: &NamespaceSpec) -> Result<()> {
         bind_file(Path::new(outside), &dir.join("run/lab/bin").join(name))?;
     }
     for device in DEVICES {
-        bind_file(&Path::new("/dev").join(device), &dir.join("dev").join(device))?;
+        bind_file(
+            &Path::new("/dev").join(device),
+            &dir.join("dev").join(device),
+        )?;
     }
     // The directory may lie below one of the places that are about to be covered.
     std::env::set_current_dir(&dir).with_context(|| format!("cannot enter {}", dir.display()))?;
@@ -104,8 +118,14 @@ pub(super) fn furnish(spec: &NamespaceSpec) -> Result<()> {
         ("var-lib", "/var/lib"),
         ("tmp", "/tmp"),
     ] {
-        mount(Some(inside), place, none, MsFlags::MS_BIND | MsFlags::MS_REC, none)
-            .with_context(|| format!("cannot put the host's own files in the place of {place}"))?;
+        mount(
+            Some(inside),
+            place,
+            none,
+            MsFlags::MS_BIND | MsFlags::MS_REC,
+            none,
+        )
+        .with_context(|| format!("cannot put the host's own files in the place of {place}"))?;
     }
     std::env::set_current_dir("/")?;
     Ok(())

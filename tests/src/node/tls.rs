@@ -12,10 +12,11 @@ use rustls::{ClientConfig, RootCertStore, ServerConfig};
 pub(super) fn server(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>> {
     let certificate = CertificateDer::from(read(certificate)?);
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(read(key)?));
-    let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate], key)?;
+    let config =
+        ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate], key)?;
     Ok(Arc::new(config))
 }
 
@@ -24,10 +25,11 @@ pub(super) fn server(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>
 pub(super) fn client(authority: &Path) -> Result<Arc<ClientConfig>> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from(read(authority)?))?;
-    let mut config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+    let mut config =
+        ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
     // Every connection is a full handshake, so that its byte count tells something.
     config.resumption = rustls::client::Resumption::disabled();
     Ok(Arc::new(config))
