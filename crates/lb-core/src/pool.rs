@@ -56,11 +56,15 @@ pub enum Dispatch {
         ticket: Ticket,
         /// The server whose slot it owns now.
         server: usize,
+        /// Its place in the queue it left.
+        position: Position,
     },
     /// What `ticket` waited for is gone: it calls [`Pool::pick`] again.
     Requeue {
         /// The connection that waited.
         ticket: Ticket,
+        /// Its place in the queue it left.
+        position: Position,
     },
 }
 
@@ -185,25 +189,22 @@ impl Pool {
     }
 
     /// Puts a connection into the queue [`Picked::Wait`] named.
-    pub fn enqueue(&mut self, ticket: Ticket, waiting: Waiting) -> Position {
-        let position = self.queues.push(ticket, waiting);
+    pub fn enqueue(&mut self, ticket: Ticket, waiting: Waiting) {
+        self.queues.push(ticket, waiting);
         match waiting {
             Waiting::Backend => self.queued_max = self.queued_max.max(self.queues.backend_len()),
             Waiting::Server(index) => self.queue_changed(index),
         }
-        position
     }
 
-    /// Takes a connection out of its queue (timeout, abort); false if it had left already, and
-    /// then a [`Dispatch`] for it is under way.
-    pub fn cancel(&mut self, ticket: Ticket) -> bool {
-        let Some(waiting) = self.queues.remove(ticket) else {
-            return false;
-        };
+    /// Takes a connection out of its queue (timeout, abort); `None` if it had left already,
+    /// and then a [`Dispatch`] for it is under way.
+    pub fn cancel(&mut self, ticket: Ticket) -> Option<Position> {
+        let (waiting, position) = self.queues.remove(ticket)?;
         if let Waiting::Server(index) = waiting {
             self.queue_changed(index);
         }
-        true
+        Some(position)
     }
 
     /// Gives a slot back; the waiting connection that inherits one, if any. `backend_sessions`
@@ -225,7 +226,7 @@ impl Pool {
         if limit.is_some_and(|limit| server.served >= limit) {
             return None;
         }
-        let (ticket, waiting) = self.queues.pop_for(index, shared)?;
+        let (ticket, waiting, position) = self.queues.pop_for(index, shared)?;
         if waiting == Waiting::Server(index) {
             self.queue_changed(index);
         }
@@ -235,6 +236,7 @@ impl Pool {
         Some(Dispatch::Assigned {
             ticket,
             server: index,
+            position,
         })
     }
 
@@ -315,19 +317,19 @@ impl Pool {
         if !self.redispatch {
             return Vec::new();
         }
-        let tickets = self.queues.drain_server(index);
+        let tickets = self.queues.drain(Waiting::Server(index));
         self.queue_changed(index);
         tickets
             .into_iter()
-            .map(|ticket| Dispatch::Requeue { ticket })
+            .map(|(ticket, position)| Dispatch::Requeue { ticket, position })
             .collect()
     }
 
     /// Everybody who waits anywhere, taken out of the queues (hard stop).
-    pub fn drain_queues(&mut self) -> Vec<Ticket> {
-        let mut tickets = self.queues.drain_backend();
+    pub fn drain_queues(&mut self) -> Vec<(Ticket, Position)> {
+        let mut tickets = self.queues.drain(Waiting::Backend);
         for index in 0..self.servers.len() {
-            tickets.extend(self.queues.drain_server(index));
+            tickets.extend(self.queues.drain(Waiting::Server(index)));
             self.queue_changed(index);
         }
         tickets

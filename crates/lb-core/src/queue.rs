@@ -15,14 +15,40 @@ pub enum Waiting {
     Server(usize),
 }
 
-/// How many connections were ahead in each queue when one began to wait: the last two fields of
-/// a `tcplog` line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// A connection's place in each queue when it left it: the last two fields of a `tcplog` line.
+/// Counted as the original does: 1 for who is served first, and one more for each that was served
+/// from the same queue in the meantime; 0 where it never waited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Position {
-    /// Ahead in the server's queue.
+    /// In the server's queue.
     pub server: u32,
-    /// Ahead in the backend's queue.
+    /// In the backend's queue.
     pub backend: u32,
+}
+
+/// A waiting connection: its arrival number over all queues of the backend, and how many its own
+/// queue had served when it came.
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    number: u64,
+    served_before: u64,
+    ticket: Ticket,
+}
+
+#[derive(Debug, Default, Clone)]
+struct Queue {
+    entries: VecDeque<Entry>,
+    served: u64,
+}
+
+impl Queue {
+    fn len(&self) -> u32 {
+        u32::try_from(self.entries.len()).unwrap_or(u32::MAX)
+    }
+
+    fn place(&self, entry: &Entry) -> u32 {
+        u32::try_from(self.served - entry.served_before + 1).unwrap_or(u32::MAX)
+    }
 }
 
 /// All the queues of one backend. A freed slot of a server goes to the oldest of the two heads it
@@ -30,108 +56,111 @@ pub struct Position {
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Queues {
     next: u64,
-    backend: VecDeque<(u64, Ticket)>,
-    servers: Vec<VecDeque<(u64, Ticket)>>,
+    backend: Queue,
+    servers: Vec<Queue>,
     place: BTreeMap<Ticket, Waiting>,
 }
 
 impl Queues {
     pub(crate) fn new(servers: usize) -> Self {
         Self {
-            servers: vec![VecDeque::new(); servers],
+            servers: vec![Queue::default(); servers],
             ..Self::default()
         }
     }
 
     pub(crate) fn backend_len(&self) -> u32 {
-        u32::try_from(self.backend.len()).unwrap_or(u32::MAX)
+        self.backend.len()
     }
 
     pub(crate) fn server_len(&self, server: usize) -> u32 {
-        let len = self.servers.get(server).map_or(0, VecDeque::len);
-        u32::try_from(len).unwrap_or(u32::MAX)
+        self.servers.get(server).map_or(0, Queue::len)
     }
 
-    pub(crate) fn push(&mut self, ticket: Ticket, waiting: Waiting) -> Position {
+    fn queue(&mut self, waiting: Waiting) -> Option<&mut Queue> {
+        match waiting {
+            Waiting::Backend => Some(&mut self.backend),
+            Waiting::Server(server) => self.servers.get_mut(server),
+        }
+    }
+
+    pub(crate) fn push(&mut self, ticket: Ticket, waiting: Waiting) {
         let number = self.next;
         self.next += 1;
-        let mut position = Position::default();
-        match waiting {
-            Waiting::Backend => {
-                position.backend = self.backend_len();
-                self.backend.push_back((number, ticket));
-            }
-            Waiting::Server(server) => {
-                position.server = self.server_len(server);
-                if let Some(queue) = self.servers.get_mut(server) {
-                    queue.push_back((number, ticket));
-                }
-            }
-        }
+        let Some(queue) = self.queue(waiting) else {
+            return;
+        };
+        queue.entries.push_back(Entry {
+            number,
+            served_before: queue.served,
+            ticket,
+        });
         self.place.insert(ticket, waiting);
-        position
     }
 
     /// Takes `ticket` out, wherever it waits.
-    pub(crate) fn remove(&mut self, ticket: Ticket) -> Option<Waiting> {
+    pub(crate) fn remove(&mut self, ticket: Ticket) -> Option<(Waiting, Position)> {
         let waiting = self.place.remove(&ticket)?;
-        match waiting {
-            Waiting::Backend => self.backend.retain(|entry| entry.1 != ticket),
-            Waiting::Server(server) => {
-                if let Some(queue) = self.servers.get_mut(server) {
-                    queue.retain(|entry| entry.1 != ticket);
-                }
-            }
-        }
-        Some(waiting)
+        let queue = self.queue(waiting)?;
+        let index = queue
+            .entries
+            .iter()
+            .position(|entry| entry.ticket == ticket)?;
+        let entry = queue.entries.remove(index)?;
+        let place = queue.place(&entry);
+        Some((waiting, position(waiting, place)))
     }
 
     /// The oldest connection `server` may serve; the backend's queue counts only if `shared`.
-    pub(crate) fn pop_for(&mut self, server: usize, shared: bool) -> Option<(Ticket, Waiting)> {
-        let own = self
-            .servers
-            .get(server)
-            .and_then(|queue| queue.front().copied());
-        let common = if shared {
-            self.backend.front().copied()
-        } else {
-            None
-        };
-        let from_own = match (own, common) {
+    pub(crate) fn pop_for(
+        &mut self,
+        server: usize,
+        shared: bool,
+    ) -> Option<(Ticket, Waiting, Position)> {
+        let head = |queue: &Queue| queue.entries.front().map(|entry| entry.number);
+        let own = self.servers.get(server).and_then(head);
+        let common = if shared { head(&self.backend) } else { None };
+        let waiting = match (own, common) {
             (None, None) => return None,
-            (Some(_), None) => true,
-            (None, Some(_)) => false,
-            (Some(own), Some(common)) => own.0 < common.0,
+            (Some(_), None) => Waiting::Server(server),
+            (None, Some(_)) => Waiting::Backend,
+            (Some(own), Some(common)) if own < common => Waiting::Server(server),
+            (Some(_), Some(_)) => Waiting::Backend,
         };
-        let (ticket, waiting) = if from_own {
-            let entry = self.servers.get_mut(server)?.pop_front()?;
-            (entry.1, Waiting::Server(server))
-        } else {
-            let entry = self.backend.pop_front()?;
-            (entry.1, Waiting::Backend)
-        };
-        self.place.remove(&ticket);
-        Some((ticket, waiting))
+        let queue = self.queue(waiting)?;
+        let entry = queue.entries.pop_front()?;
+        let place = queue.place(&entry);
+        queue.served += 1;
+        self.place.remove(&entry.ticket);
+        Some((entry.ticket, waiting, position(waiting, place)))
     }
 
-    /// Everybody who waits for `server` alone, oldest first.
-    pub(crate) fn drain_server(&mut self, server: usize) -> Vec<Ticket> {
-        let Some(queue) = self.servers.get_mut(server) else {
+    /// Everybody who waits in one queue, oldest first.
+    pub(crate) fn drain(&mut self, waiting: Waiting) -> Vec<(Ticket, Position)> {
+        let Some(queue) = self.queue(waiting) else {
             return Vec::new();
         };
-        let tickets: Vec<Ticket> = queue.drain(..).map(|entry| entry.1).collect();
-        for ticket in &tickets {
+        let entries = std::mem::take(&mut queue.entries);
+        let left: Vec<_> = entries
+            .iter()
+            .map(|entry| (entry.ticket, position(waiting, queue.place(entry))))
+            .collect();
+        for (ticket, _) in &left {
             self.place.remove(ticket);
         }
-        tickets
+        left
     }
+}
 
-    /// Everybody in the backend's queue, oldest first.
-    pub(crate) fn drain_backend(&mut self) -> Vec<Ticket> {
-        let tickets: Vec<Ticket> = self.backend.drain(..).map(|entry| entry.1).collect();
-        for ticket in &tickets {
-            self.place.remove(ticket);
-        }
-        tickets
+fn position(waiting: Waiting, place: u32) -> Position {
+    match waiting {
+        Waiting::Backend => Position {
+            server: 0,
+            backend: place,
+        },
+        Waiting::Server(_) => Position {
+            server: place,
+            backend: 0,
+        },
     }
 }

@@ -4,6 +4,11 @@
 //! `golden.txt` has one action a line: `pool ALGORITHM WEIGHT[b].. [allbackups]` begins a scenario
 //! (`b` marks a backup; servers are called a, b, c ...), `pick` lists the servers reached (`-` for
 //! `<NOSRV>`), `weight` and `state` are the runtime commands of that name.
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "test helpers report what they did not expect"
+)]
 
 use lb_core::{
     Admin, Algorithm, Change, Picked, Pool, PoolSettings, Request, ServerSettings, Time,

@@ -31,6 +31,10 @@ fn servers(weights: &[u16], maxconn: u32) -> Vec<ServerSettings> {
         .collect()
 }
 
+const fn place(server: u32, backend: u32) -> Position {
+    Position { server, backend }
+}
+
 fn request() -> Request {
     Request {
         backend_sessions: 1000,
@@ -44,25 +48,24 @@ fn full_servers_queue_at_the_backend_and_slots_are_inherited_in_order() {
     assert_eq!(pool.pick(NOW, &request()), Picked::Server(0));
     assert_eq!(pool.pick(NOW, &request()), Picked::Server(1));
     assert_eq!(pool.pick(NOW, &request()), Picked::Wait(Waiting::Backend));
-    for (ticket, ahead) in [(7, 0), (8, 1), (9, 2)] {
-        let position = pool.enqueue(Ticket(ticket), Waiting::Backend);
-        assert_eq!(
-            position,
-            Position {
-                server: 0,
-                backend: ahead
-            }
-        );
+    for ticket in [7, 8, 9] {
+        pool.enqueue(Ticket(ticket), Waiting::Backend);
     }
     assert_eq!(pool.queued(), 3);
-    assert!(pool.cancel(Ticket(8)), "it was waiting");
-    assert!(!pool.cancel(Ticket(8)), "it has left");
+    assert_eq!(
+        pool.cancel(Ticket(8)),
+        Some(place(0, 1)),
+        "nobody was served before it"
+    );
+    assert_eq!(pool.cancel(Ticket(8)), None, "it has left");
     let next = Some(Dispatch::Assigned {
+        position: place(0, 1),
         ticket: Ticket(7),
         server: 1,
     });
     assert_eq!(pool.release(NOW, 1, 1000), next);
     let next = Some(Dispatch::Assigned {
+        position: place(0, 2),
         ticket: Ticket(9),
         server: 0,
     });
@@ -87,6 +90,7 @@ fn nobody_overtakes_the_backend_queue() {
     assert_eq!(
         dispatched,
         [Dispatch::Assigned {
+            position: place(0, 1),
             ticket: Ticket(1),
             server: 0
         }]
@@ -106,7 +110,13 @@ fn a_hash_waits_at_its_server_and_moves_when_it_goes_down() {
     pool.enqueue(Ticket(5), Waiting::Server(2));
     assert_eq!(pool.server(2).unwrap().queued, 1);
     let dispatched = pool.change(NOW, 2, Change::Operational(Operational::Down), 1000);
-    assert_eq!(dispatched, [Dispatch::Requeue { ticket: Ticket(5) }]);
+    assert_eq!(
+        dispatched,
+        [Dispatch::Requeue {
+            position: place(1, 0),
+            ticket: Ticket(5)
+        }]
+    );
     assert_eq!(pool.server(2).unwrap().queued, 0);
     assert_eq!(
         pool.pick(NOW, &request),
@@ -178,6 +188,7 @@ fn a_recovered_server_takes_over_the_queue() {
     assert_eq!(
         up,
         [Dispatch::Assigned {
+            position: place(0, 1),
             ticket: Ticket(1),
             server: 1
         }]
@@ -364,7 +375,8 @@ proptest! {
                 }
                 Step::Cancel(which) if !waiting.is_empty() => {
                     let ticket = waiting.swap_remove(which % waiting.len());
-                    prop_assert!(pool.cancel(ticket), "a waiting ticket is in a queue");
+                    prop_assert!(
+                        pool.cancel(ticket).is_some(), "a waiting ticket is in a queue");
                 }
                 Step::Release(_) | Step::Cancel(_) => {}
                 Step::Change(server, change) => {
@@ -374,11 +386,11 @@ proptest! {
             }
             for dispatch in dispatched {
                 let ticket = match dispatch {
-                    Dispatch::Assigned { ticket, server } => {
+                    Dispatch::Assigned { ticket, server, .. } => {
                         held.push(server);
                         ticket
                     }
-                    Dispatch::Requeue { ticket } => ticket,
+                    Dispatch::Requeue { ticket, .. } => ticket,
                 };
                 let place = waiting.iter().position(|other| *other == ticket);
                 prop_assert!(place.is_some(), "a ticket came back twice");
