@@ -1,3 +1,142 @@
-//! The VRRP daemon
+//! The VRRP daemon: keepalived's VRRP half over `vrrp-core`.
+#![forbid(unsafe_code)]
 
-fn main() {}
+mod check;
+mod cli;
+mod driver;
+mod dump;
+mod engine;
+mod host;
+mod limit;
+mod log;
+mod reload;
+mod run;
+mod script;
+mod version;
+mod wire;
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use nix::sched::{CloneFlags, setns};
+use nix::sys::signal::Signal;
+
+use crate::cli::Options;
+
+const DEFAULT_CONFIG: &str = "/etc/keepalived/keepalived.conf";
+const USAGE_ERROR: u8 = 1;
+
+fn main() -> ExitCode {
+    let arguments = std::env::args_os().skip(1).collect();
+    let code = match cli::parse(arguments) {
+        Ok(options) => dispatch(&options),
+        Err(line) => {
+            say(&line);
+            USAGE_ERROR
+        }
+    };
+    ExitCode::from(code)
+}
+
+fn dispatch(options: &Options) -> u8 {
+    if let Some(text) = options.log_facility.as_deref()
+        && run::facility(text).is_none()
+    {
+        say(&format!("Invalid log facility '{text}'"));
+    }
+    if let Some(text) = options.umask.as_deref()
+        && host::parse_mask(text).is_none()
+    {
+        say(&format!("Invalid --umask option {text}"));
+    }
+    if options.help {
+        let _ = std::io::stderr().write_all(cli::USAGE.as_bytes());
+        return 0;
+    }
+    if options.version {
+        let _ = std::io::stderr().write_all(version::text().as_bytes());
+        return 0;
+    }
+    if let Some(function) = options.signum.as_deref() {
+        return signal_number(function);
+    }
+    if let Some(refusal) = refusal(options) {
+        say(refusal);
+        return USAGE_ERROR;
+    }
+    if !options.unexpected.is_empty() {
+        let words: Vec<_> = options
+            .unexpected
+            .iter()
+            .map(|word| word.to_string_lossy())
+            .collect();
+        let _ = writeln!(
+            std::io::stdout(),
+            "Unexpected argument(s): {} ",
+            words.join(" ")
+        );
+    }
+    if let Some(name) = options.namespace.as_deref()
+        && let Err(error) = enter_namespace(name)
+    {
+        say(&format!("Unable to set network namespace {name}: {error}"));
+        return USAGE_ERROR;
+    }
+    let config = options
+        .use_file
+        .clone()
+        .unwrap_or_else(|| PathBuf::from(DEFAULT_CONFIG));
+    match &options.config_test {
+        Some(log) => check::run(&config, log.as_deref(), &run::config_options(options)),
+        None => run::daemon(options, config),
+    }
+}
+
+fn say(line: &str) {
+    // If standard error is closed there is nobody to tell.
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// Options that ask for a whole program this is not.
+fn refusal(options: &Options) -> Option<&'static str> {
+    if options.check {
+        return Some(
+            "vrrpd: option -C (--check) is not available: there is no health checker here",
+        );
+    }
+    if options.genhash {
+        return Some("vrrpd: option -T (--genhash) is not available: there is no genhash here");
+    }
+    None
+}
+
+/// `--signum`: the number to send for a function.
+fn signal_number(function: &str) -> u8 {
+    let signal = match function {
+        "STOP" => Signal::SIGTERM,
+        "RELOAD" => Signal::SIGHUP,
+        "DATA" => Signal::SIGUSR1,
+        "STATS" => Signal::SIGUSR2,
+        "STATS_CLEAR" | "JSON" => {
+            say(&format!("vrrpd: sigfunc {function} is not available"));
+            return USAGE_ERROR;
+        }
+        _ => {
+            say(&format!("Unknown sigfunc {function}"));
+            return USAGE_ERROR;
+        }
+    };
+    let _ = writeln!(std::io::stdout(), "{}", signal as i32);
+    0
+}
+
+/// Goes where `ip netns add` has put that network namespace.
+fn enter_namespace(name: &str) -> std::io::Result<()> {
+    if name.is_empty() || name.contains('/') || name == "." || name == ".." {
+        return Err(std::io::ErrorKind::InvalidInput.into());
+    }
+    let file = std::fs::File::open(PathBuf::from("/run/netns").join(name))?;
+    setns(file, CloneFlags::CLONE_NEWNET)?;
+    Ok(())
+}

@@ -203,21 +203,23 @@ impl Worker {
             })
             .await?;
         }
+        // What was reported before the request is told before its answer.
+        for heard in self.watch.take_waiting().await {
+            self.hear(Ok(heard)).await?;
+        }
         let (operation, key) = (request.operation(), request.key());
         let result = if request.is_late(Instant::now()) {
             Err(Error::Late)
         } else {
             self.execute(request).await
         };
-        let sent = self
-            .send(Event::Done {
-                operation,
-                key,
-                result,
-            })
-            .await;
         queue.finished();
-        sent
+        self.send(Event::Done {
+            operation,
+            key,
+            result,
+        })
+        .await
     }
 
     async fn execute(&mut self, request: Request) -> Result<(), Error> {

@@ -21,6 +21,8 @@ use crate::model::{Address, AddressKey, Link, Scope};
 const GROUPS: u32 = 0x1 | 0x10 | 0x100;
 /// Room for a burst of changes, so that a full re-read is the rare case.
 const RECEIVE_BUFFER: usize = 1 << 20;
+/// Datagrams read before one request is carried out.
+const TAKE_LIMIT: usize = 64;
 /// More datagrams than fit into the receive buffer.
 const DISCARD_LIMIT: usize = 20_000;
 /// `ENOBUFS`, errno(3).
@@ -57,6 +59,20 @@ impl Watch {
     /// When the socket is broken; lost messages are no error.
     pub(crate) async fn next(&mut self) -> io::Result<Vec<Heard>> {
         poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    /// Takes what waits in the socket, without waiting for more.
+    pub(crate) async fn take_waiting(&mut self) -> Vec<Vec<Heard>> {
+        poll_fn(|cx| {
+            let mut taken = Vec::new();
+            while taken.len() < TAKE_LIMIT
+                && let Poll::Ready(Ok(heard)) = self.poll_next(cx)
+            {
+                taken.push(heard);
+            }
+            Poll::Ready(taken)
+        })
+        .await
     }
 
     /// Throws away what has been received and not been read.

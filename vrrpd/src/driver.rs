@@ -1,0 +1,314 @@
+//! The loop: one thread, one timer, and nothing in it that waits for anything but
+//! the next thing to happen.
+
+use std::future::poll_fn;
+use std::path::PathBuf;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::Poll;
+
+use daemonkit::notify;
+use keepalived_conf::{Loaded, Options, Process};
+use netif::{Event as KernelEvent, Kernel, RtNetlink};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use vrrp_core::Time;
+use vrrp_proto::Datagram;
+
+use crate::dump;
+use crate::engine::Engine;
+use crate::log::{Log, Voice};
+use crate::reload;
+use crate::script::runner::{Report, Runner};
+use crate::wire::{Endpoint, RawWire, Wire as _};
+
+/// Kernel events taken in one turn, so that a storm of them cannot keep the timer
+/// from firing.
+const EVENTS_A_TURN: usize = 256;
+/// How long the stop waits for the kernel to remove the addresses.
+const STOP_LIMIT: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// The monotonic clock, counted from the start of the daemon.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Clock {
+    origin: Instant,
+}
+
+impl Clock {
+    pub(crate) fn start() -> Self {
+        Self {
+            origin: Instant::now(),
+        }
+    }
+
+    pub(crate) fn now(self) -> Time {
+        let elapsed = self.origin.elapsed().as_nanos();
+        Time(u64::try_from(elapsed).unwrap_or(u64::MAX))
+    }
+
+    fn instant(self, time: Time) -> Instant {
+        self.origin + std::time::Duration::from_nanos(time.0)
+    }
+}
+
+/// Signals the daemon answers.
+#[derive(Debug)]
+pub(crate) struct Signals {
+    watched: Vec<(Command, Signal)>,
+}
+
+/// What a signal asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Command {
+    Stop,
+    Reload,
+    Data,
+    Stats,
+}
+
+impl Signals {
+    /// Begins to catch them; needs the runtime.
+    ///
+    /// # Errors
+    /// When handlers cannot be set.
+    pub(crate) fn catch() -> std::io::Result<Self> {
+        let watched = [
+            (Command::Stop, SignalKind::terminate()),
+            (Command::Stop, SignalKind::interrupt()),
+            (Command::Reload, SignalKind::hangup()),
+            (Command::Data, SignalKind::user_defined1()),
+            (Command::Stats, SignalKind::user_defined2()),
+        ]
+        .into_iter()
+        .map(|(command, kind)| Ok((command, signal(kind)?)))
+        .collect::<std::io::Result<_>>()?;
+        Ok(Self { watched })
+    }
+}
+
+/// What came in since the last turn.
+#[derive(Default)]
+struct Inbox {
+    packets: Vec<(Endpoint, Datagram)>,
+    kernel: Vec<KernelEvent>,
+    reports: Vec<Report>,
+    commands: Vec<Command>,
+    loaded: Option<Loaded>,
+    kernel_lost: bool,
+    timer: bool,
+}
+
+impl Inbox {
+    fn is_empty(&self) -> bool {
+        self.packets.is_empty()
+            && self.kernel.is_empty()
+            && self.reports.is_empty()
+            && self.commands.is_empty()
+            && self.loaded.is_none()
+            && !self.kernel_lost
+            && !self.timer
+    }
+}
+
+/// Where to find the configuration again.
+#[derive(Debug, Clone)]
+pub(crate) struct Source {
+    pub(crate) path: PathBuf,
+    pub(crate) options: Options,
+}
+
+/// The daemon at work.
+#[derive(Debug)]
+pub(crate) struct Driver {
+    pub(crate) engine: Engine<RtNetlink, RawWire>,
+    pub(crate) runner: Runner,
+    pub(crate) signals: Signals,
+    pub(crate) log: Rc<Log>,
+    pub(crate) clock: Clock,
+    pub(crate) source: Source,
+    pub(crate) loading: Option<JoinHandle<Loaded>>,
+    /// A reload was asked for while one was under way.
+    pub(crate) reload_again: bool,
+}
+
+impl Driver {
+    /// Runs until a signal says to stop; the result is the exit code.
+    pub(crate) async fn run(mut self) -> u8 {
+        let mut announced = false;
+        loop {
+            let mut inbox = self.wait().await;
+            let now = self.clock.now();
+            if !inbox.packets.is_empty() {
+                self.engine.packets(now, std::mem::take(&mut inbox.packets));
+            }
+            for event in &inbox.kernel {
+                self.engine.kernel_event(now, event);
+            }
+            for report in &inbox.reports {
+                self.engine.report(now, report);
+            }
+            if let Some(loaded) = inbox.loaded.take() {
+                self.loaded(loaded);
+            }
+            self.engine.tick(self.clock.now());
+            self.start_jobs();
+            if !announced && self.engine.has_started() {
+                announced = true;
+                self.log.info("Startup complete");
+                notify::ready();
+            }
+            for command in inbox.commands {
+                match command {
+                    Command::Stop => return self.stop().await,
+                    Command::Reload => self.begin_reload(),
+                    Command::Data => dump::data(&self.engine, &self.log),
+                    Command::Stats => dump::stats(&self.engine, &self.log),
+                }
+            }
+            if inbox.kernel_lost {
+                self.log.write(
+                    Voice::Vrrp,
+                    daemonkit::syslog::Level::Err,
+                    "Netlink: connection lost, cannot go on",
+                );
+                self.stop().await;
+                return 1;
+            }
+        }
+    }
+
+    /// Sleeps until something happens. Packets are looked for first.
+    async fn wait(&mut self) -> Inbox {
+        let deadline = self
+            .engine
+            .deadline()
+            .map(|deadline| self.clock.instant(deadline));
+        // Without a deadline the timer is never looked at.
+        let mut timer = pin!(tokio::time::sleep_until(
+            deadline.unwrap_or_else(Instant::now)
+        ));
+        poll_fn(|cx| {
+            let mut inbox = Inbox::default();
+            if let Poll::Ready(packets) = self.engine.wire_mut().poll_packets(cx) {
+                inbox.packets = packets;
+            }
+            while inbox.kernel.len() < EVENTS_A_TURN {
+                match self.engine.kernel_mut().poll_event(cx) {
+                    Poll::Ready(Some(event)) => inbox.kernel.push(event),
+                    Poll::Ready(None) => {
+                        inbox.kernel_lost = true;
+                        break;
+                    }
+                    Poll::Pending => break,
+                }
+            }
+            while let Poll::Ready(Some(report)) = self.runner.poll_report(cx) {
+                inbox.reports.push(report);
+            }
+            for (command, signal) in &mut self.signals.watched {
+                if let Poll::Ready(Some(())) = signal.poll_recv(cx) {
+                    inbox.commands.push(*command);
+                }
+            }
+            if let Some(loading) = &mut self.loading
+                && let Poll::Ready(result) = std::pin::Pin::new(loading).poll(cx)
+            {
+                inbox.loaded = result.ok();
+                self.loading = None;
+            }
+            if deadline.is_some() && timer.as_mut().poll(cx).is_ready() {
+                inbox.timer = true;
+            }
+            if inbox.is_empty() {
+                Poll::Pending
+            } else {
+                Poll::Ready(inbox)
+            }
+        })
+        .await
+    }
+
+    fn start_jobs(&mut self) {
+        for job in self.engine.take_jobs() {
+            if let Err(job) = self.runner.run(job) {
+                self.engine.job_refused(&job);
+            }
+        }
+    }
+
+    /// The file is read on a helper thread: a large one must not hold adverts up.
+    fn begin_reload(&mut self) {
+        if self.loading.is_some() {
+            self.reload_again = true;
+            return;
+        }
+        self.log.write(
+            Voice::Parent,
+            daemonkit::syslog::Level::Info,
+            "Reloading ...",
+        );
+        notify::reloading();
+        let source = self.source.clone();
+        self.loading = Some(tokio::task::spawn_blocking(move || {
+            let env = keepalived_conf::SystemEnvironment::default();
+            keepalived_conf::load(&source.path, &source.options, &env)
+        }));
+    }
+
+    fn loaded(&mut self, loaded: Loaded) {
+        for (process, voice) in [
+            (Process::Parent, Voice::Parent),
+            (Process::Vrrp, Voice::Vrrp),
+        ] {
+            if voice == Voice::Vrrp {
+                self.log.info("Reloading");
+            }
+            for line in loaded.log_lines(process) {
+                self.log.write(voice, daemonkit::syslog::Level::Info, line);
+            }
+        }
+        match reload::verdict(&loaded) {
+            Ok(config) => {
+                self.engine.reload(self.clock.now(), config);
+                self.log.info("Reload complete");
+            }
+            Err(reasons) => {
+                reload::report_refusal(&self.log, &loaded, &self.source.path, &reasons);
+            }
+        }
+        notify::ready();
+        if std::mem::take(&mut self.reload_again) {
+            self.begin_reload();
+        }
+    }
+
+    async fn stop(mut self) -> u8 {
+        notify::stopping();
+        self.log
+            .write(Voice::Parent, daemonkit::syslog::Level::Info, "Stopping");
+        self.engine.stop(self.clock.now());
+        let removed = tokio::time::timeout(STOP_LIMIT, self.drain()).await;
+        if removed.is_err() {
+            self.log
+                .info("The kernel has not removed all addresses in time");
+        }
+        // Scripts are told to end; that they have ended is not waited for.
+        let _ = tokio::time::timeout(STOP_LIMIT, self.runner.stop()).await;
+        self.log.info("Stopped");
+        0
+    }
+
+    /// Takes the kernel's answers until none is outstanding.
+    async fn drain(&mut self) {
+        const LOOK: std::time::Duration = std::time::Duration::from_millis(2);
+        while self.engine.is_busy() {
+            let next = poll_fn(|cx| self.engine.kernel_mut().poll_event(cx));
+            match tokio::time::timeout(LOOK, next).await {
+                Ok(Some(event)) => self.engine.kernel_event(self.clock.now(), &event),
+                Ok(None) => return,
+                Err(_) => {}
+            }
+        }
+    }
+}

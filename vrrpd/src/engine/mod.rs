@@ -1,0 +1,559 @@
+//! The virtual routers of this host between clock, kernel, network and scripts.
+//!
+//! Everything here is synchronous and told the time, so the whole daemon but its
+//! sockets runs in tests. Whoever drives it, in each turn, hands over what came in
+//! (packets, kernel events, script reports), then calls [`Engine::tick`], and
+//! sleeps until [`Engine::deadline`].
+
+mod perform;
+mod reload;
+mod slot;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::rc::Rc;
+
+use keepalived_conf::Config;
+use netif::{Change, Event as KernelEvent, Kernel, Link, Operation, Origin, View};
+use vrrp_core::{Duration, Event, Time, VirtualRouter};
+use vrrp_proto::Datagram;
+
+use self::slot::{Ground, Slot};
+use crate::limit::Limiter;
+use crate::log::Log;
+use crate::script::runner::{Job, Report};
+use crate::script::{Due, Tracked};
+use crate::wire::{Endpoint, Wire};
+
+/// Pause before sockets that could not be opened are tried again.
+const SOCKET_RETRY: Duration = Duration::from_secs(1);
+
+/// Switches of the command line that reach this deep.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Switches {
+    /// `-V`: addresses stay at the stop.
+    pub(crate) keep_addresses: bool,
+    /// `-a`: every address change is logged.
+    pub(crate) monitor_addresses: bool,
+}
+
+/// All virtual routers of the daemon.
+#[derive(Debug)]
+pub(crate) struct Engine<K, W> {
+    kernel: K,
+    wire: W,
+    log: Rc<Log>,
+    switches: Switches,
+    view: View,
+    config: Config,
+    slots: Vec<Slot>,
+    scripts: Vec<Tracked>,
+    /// Scripts of tickets below this have been given.
+    next_ticket: u64,
+    jobs: Vec<Job>,
+    limiter: Limiter,
+    /// Routers stay unborn until then (`vrrp_startup_delay`).
+    start_at: Time,
+    started: bool,
+    stopping: bool,
+    /// What the kernel refused last, so that it is told once.
+    faults: BTreeMap<netif::AddressKey, netif::Error>,
+    /// Requests under way that set an address. Until the last is answered, a removal
+    /// that is reported is older than what was asked for, and made good by it.
+    setting: BTreeMap<netif::AddressKey, u32>,
+}
+
+impl<K: Kernel, W: Wire> Engine<K, W> {
+    /// An engine that starts its routers `startup_delay` after `now`, as soon as the
+    /// kernel's state is known.
+    pub(crate) fn new(
+        kernel: K,
+        wire: W,
+        log: Rc<Log>,
+        switches: Switches,
+        config: Config,
+        now: Time,
+    ) -> Self {
+        let mut engine = Self {
+            kernel,
+            wire,
+            log,
+            switches,
+            view: View::default(),
+            slots: config.instances.iter().cloned().map(Slot::new).collect(),
+            scripts: Vec::new(),
+            next_ticket: 0,
+            jobs: Vec::new(),
+            limiter: Limiter::default(),
+            start_at: now + config.global.startup_delay,
+            started: false,
+            stopping: false,
+            faults: BTreeMap::new(),
+            setting: BTreeMap::new(),
+            config,
+        };
+        for def in engine.config.scripts.clone() {
+            let tracked = engine.new_script(def, now);
+            engine.scripts.push(tracked);
+        }
+        engine
+    }
+
+    pub(crate) const fn kernel_mut(&mut self) -> &mut K {
+        &mut self.kernel
+    }
+
+    pub(crate) const fn wire_mut(&mut self) -> &mut W {
+        &mut self.wire
+    }
+
+    /// Whether requests to the kernel are still under way.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.kernel.is_busy()
+    }
+
+    /// Whether the routers have been started.
+    pub(crate) const fn has_started(&self) -> bool {
+        self.started
+    }
+
+    /// The routers, for dumps.
+    pub(crate) fn routers(&self) -> impl Iterator<Item = &VirtualRouter> {
+        self.slots.iter().map(|slot| &slot.router)
+    }
+
+    /// The scripts, for dumps.
+    pub(crate) fn scripts(&self) -> impl Iterator<Item = &Tracked> {
+        self.scripts.iter()
+    }
+
+    /// Runs that are to be started.
+    pub(crate) fn take_jobs(&mut self) -> Vec<Job> {
+        std::mem::take(&mut self.jobs)
+    }
+
+    /// A job could not be handed to the runner.
+    pub(crate) fn job_refused(&mut self, job: &Job) {
+        if let Some(script) = self.script_of(job.ticket) {
+            script.not_started();
+        }
+    }
+
+    /// When [`Engine::tick`] is wanted next.
+    pub(crate) fn deadline(&self) -> Option<Time> {
+        if !self.started {
+            return Some(self.start_at);
+        }
+        let routers = self.slots.iter().filter_map(|slot| {
+            let timeout = slot.router.poll_timeout();
+            timeout.into_iter().chain(slot.retry).min()
+        });
+        let scripts = self.scripts.iter().map(Tracked::next);
+        routers.chain(scripts).min()
+    }
+
+    /// Packets came in. They go before the clock: after a pause the routers learn
+    /// first who is master now.
+    pub(crate) fn packets(&mut self, now: Time, packets: Vec<(Endpoint, Datagram)>) {
+        for (endpoint, datagram) in packets {
+            let Some(index) = self.addressee(endpoint, &datagram) else {
+                self.unknown(now, &datagram);
+                continue;
+            };
+            self.handle_packet(now, index, datagram);
+        }
+    }
+
+    /// The kernel reported something.
+    pub(crate) fn kernel_event(&mut self, now: Time, event: &KernelEvent) {
+        if let KernelEvent::Done {
+            operation,
+            key,
+            result,
+        } = event
+        {
+            self.request_done(*operation, *key, result);
+        }
+        let changes = self.view.apply(event);
+        let first = matches!(event, KernelEvent::Snapshot(_)) && !self.started;
+        if first {
+            self.tick(now);
+            return;
+        }
+        if changes.is_empty() {
+            return;
+        }
+        for change in changes {
+            self.changed(now, &change);
+        }
+        self.survey(now);
+    }
+
+    /// A script's run ended.
+    pub(crate) fn report(&mut self, now: Time, report: &Report) {
+        let Some(script) = self.script_of(report.ticket) else {
+            return;
+        };
+        let judged = script.report(report);
+        let name = script.def().name.clone();
+        for line in judged.lines {
+            self.log.info(&line);
+        }
+        let Some(health) = judged.health else {
+            return;
+        };
+        for index in 0..self.slots.len() {
+            self.tell_script(now, index, &name, health);
+        }
+    }
+
+    /// Time has passed.
+    pub(crate) fn tick(&mut self, now: Time) {
+        if !self.started {
+            if now < self.start_at || self.view.links().next().is_none() {
+                return;
+            }
+            self.start(now);
+        }
+        if self
+            .slots
+            .iter()
+            .any(|slot| slot.retry.is_some_and(|retry| retry <= now))
+        {
+            self.survey(now);
+        }
+        for index in 0..self.slots.len() {
+            let due = self
+                .slots
+                .get(index)
+                .and_then(|slot| slot.router.poll_timeout())
+                .is_some_and(|timeout| timeout <= now);
+            if due {
+                self.handle(now, index, Event::Timer);
+            }
+        }
+        self.run_scripts(now);
+    }
+
+    /// The daemon ends: priority 0, addresses away. The kernel answers later.
+    pub(crate) fn stop(&mut self, now: Time) {
+        self.stopping = true;
+        for index in 0..self.slots.len() {
+            self.handle(now, index, Event::Stop);
+        }
+    }
+
+    fn start(&mut self, now: Time) {
+        self.started = true;
+        self.remove_leftovers();
+        for index in 0..self.slots.len() {
+            self.start_slot(now, index);
+        }
+        for script in 0..self.scripts.len() {
+            let known = self
+                .scripts
+                .get(script)
+                .and_then(|script| Some((script.def().name.clone(), script.judgement()?)));
+            if let Some((name, health)) = known {
+                for index in 0..self.slots.len() {
+                    self.tell_script(now, index, &name, health);
+                }
+            }
+        }
+    }
+
+    /// What the host has is told first, then the router starts.
+    fn start_slot(&mut self, now: Time, index: usize) {
+        self.survey_slot(now, index);
+        self.handle(now, index, Event::Start);
+    }
+
+    /// Virtual addresses left behind by a daemon that was killed.
+    fn remove_leftovers(&mut self) {
+        let leftovers: Vec<_> = self
+            .slots
+            .iter()
+            .flat_map(|slot| slot::addresses(slot.settings()))
+            .filter_map(|address| slot::spec(&self.view, address, None))
+            .filter(|spec| self.view.holds(spec.key))
+            .collect();
+        for spec in leftovers {
+            self.kernel.remove_address(&spec);
+        }
+    }
+
+    fn run_scripts(&mut self, now: Time) {
+        if self.stopping {
+            return;
+        }
+        for script in &mut self.scripts {
+            match script.due(now) {
+                Due::Nothing => {}
+                Due::Skip(line) => self.log.info(&line),
+                Due::Run(job) => self.jobs.push(job),
+            }
+        }
+    }
+
+    fn new_script(&mut self, def: keepalived_conf::ScriptDef, now: Time) -> Tracked {
+        self.next_ticket += 1;
+        Tracked::new(def, self.next_ticket, now)
+    }
+
+    fn script_of(&mut self, ticket: u64) -> Option<&mut Tracked> {
+        self.scripts
+            .iter_mut()
+            .find(|script| script.ticket() == ticket)
+    }
+
+    fn tell_script(&mut self, now: Time, index: usize, name: &str, health: vrrp_core::Health) {
+        let places: Vec<usize> = self
+            .slots
+            .get(index)
+            .map(|slot| {
+                let scripts = slot.settings().scripts.iter().enumerate();
+                scripts
+                    .filter(|(_, script)| script.name == name)
+                    .map(|(place, _)| place)
+                    .collect()
+            })
+            .unwrap_or_default();
+        for place in places {
+            let event = Event::Script {
+                index: place,
+                health,
+            };
+            self.handle(now, index, event);
+        }
+    }
+
+    /// Which router a packet is for.
+    fn addressee(&self, endpoint: Endpoint, datagram: &Datagram) -> Option<usize> {
+        let vrid = datagram.vrid()?;
+        let mut candidates = self.slots.iter().enumerate().filter(|(_, slot)| {
+            slot.endpoint == Some(endpoint) && slot.settings().vrid.get() == vrid
+        });
+        let (first, _) = candidates.clone().next()?;
+        candidates
+            .find(|(_, slot)| slot.has_peer(datagram.source))
+            .map_or(Some(first), |(index, _)| Some(index))
+    }
+
+    fn handle_packet(&mut self, now: Time, index: usize, datagram: Datagram) {
+        let Some(slot) = self.slots.get(index) else {
+            return;
+        };
+        // A packet of our own that came back.
+        if slot
+            .told
+            .as_ref()
+            .is_some_and(|told| told.source == Some(datagram.source))
+        {
+            return;
+        }
+        self.handle_limited(now, index, Event::Packet(datagram));
+    }
+
+    fn unknown(&mut self, now: Time, datagram: &Datagram) {
+        if !self.config.global.log_unknown_vrids {
+            return;
+        }
+        let line = match datagram.vrid() {
+            Some(vrid) => format!(
+                "Received advert from {} for unknown VRID {vrid}",
+                datagram.source
+            ),
+            None => format!("Received truncated packet from {}", datagram.source),
+        };
+        self.log_limited(now, &line);
+    }
+
+    fn changed(&mut self, now: Time, change: &Change) {
+        match change {
+            Change::LinkAppeared(link) => self.log_link(link, "appeared", None),
+            Change::LinkGone(link) => self.log_link(link, "removed", None),
+            Change::LinkChanged { before, after } => {
+                self.log_link(after, "", Some(before.is_usable()));
+            }
+            Change::AddressAppeared(address) => {
+                if self.switches.monitor_addresses {
+                    self.log_address(address.key, "added");
+                }
+            }
+            Change::AddressGone { key, origin } => {
+                if self.switches.monitor_addresses {
+                    self.log_address(*key, "deleted");
+                }
+                if *origin == Origin::Others {
+                    self.address_gone(now, *key);
+                }
+            }
+        }
+    }
+
+    fn address_gone(&mut self, now: Time, key: netif::AddressKey) {
+        if self.setting.contains_key(&key) {
+            return;
+        }
+        for index in 0..self.slots.len() {
+            let Some(slot) = self.slots.get(index) else {
+                continue;
+            };
+            let mine = slot::addresses(&slot.def.settings)
+                .filter(|address| !address.flags.no_track)
+                .any(|address| {
+                    slot::spec(&self.view, address, None).is_some_and(|spec| spec.key == key)
+                });
+            if mine {
+                self.handle(now, index, Event::AddressRemoved(key.addr));
+            }
+        }
+    }
+
+    fn request_done(
+        &mut self,
+        operation: Operation,
+        key: netif::AddressKey,
+        result: &Result<(), netif::Error>,
+    ) {
+        if operation != Operation::Remove
+            && let Some(count) = self.setting.get_mut(&key)
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.setting.remove(&key);
+            }
+        }
+        let error = match result {
+            Ok(()) => {
+                self.faults.remove(&key);
+                return;
+            }
+            Err(netif::Error::Superseded) => return,
+            Err(error) => error,
+        };
+        // The same refusal at every refresh is one line.
+        if self.faults.insert(key, error.clone()).as_ref() == Some(error) {
+            return;
+        }
+        let verb = match operation {
+            Operation::Add => "set",
+            Operation::Refresh => "refresh",
+            Operation::Remove => "remove",
+        };
+        let device = self
+            .view
+            .link(key.ifindex)
+            .map_or("?", |link| link.name.as_str());
+        self.log.write(
+            crate::log::Voice::Vrrp,
+            daemonkit::syslog::Level::Err,
+            &format!(
+                "Netlink: cannot {verb} {}/{} on {device}: {error}",
+                key.addr, key.prefix
+            ),
+        );
+    }
+
+    /// Holds what the host has against what the routers were told.
+    fn survey(&mut self, now: Time) {
+        if !self.started {
+            return;
+        }
+        for index in 0..self.slots.len() {
+            self.survey_slot(now, index);
+        }
+        self.close_unused();
+    }
+
+    fn close_unused(&mut self) {
+        let used: BTreeSet<Endpoint> = self.slots.iter().filter_map(|slot| slot.endpoint).collect();
+        self.wire.keep_only(&used);
+    }
+
+    fn survey_slot(&mut self, now: Time, index: usize) {
+        let virtual_addresses: Vec<IpAddr> = self
+            .slots
+            .iter()
+            .flat_map(|slot| slot::addresses(slot.settings()))
+            .map(|address| address.address)
+            .collect();
+        let Some(slot) = self.slots.get_mut(index) else {
+            return;
+        };
+        let link_usable = slot.settings().interface.is_empty()
+            || slot.link(&self.view).is_some_and(Link::is_usable);
+        let source = slot.source(&self.view, &virtual_addresses);
+        let wanted = slot.wanted_endpoint(&self.view, source);
+        if wanted != slot.endpoint || slot.retry.is_some() {
+            slot.retry = None;
+            slot.endpoint = None;
+            if let Some(endpoint) = wanted {
+                match self.wire.attach(endpoint) {
+                    Ok(()) => slot.endpoint = Some(endpoint),
+                    Err(error) => {
+                        slot.retry = Some(now + SOCKET_RETRY);
+                        let line = format!("({}) cannot open sockets: {error}", slot.name());
+                        self.log_limited(now, &line);
+                    }
+                }
+            }
+        }
+        let Some(slot) = self.slots.get_mut(index) else {
+            return;
+        };
+        let ground = Ground {
+            usable: link_usable && slot.retry.is_none(),
+            source,
+        };
+        let before = slot.told.replace(ground.clone());
+        let source_changed = before
+            .as_ref()
+            .is_none_or(|old| old.source != ground.source);
+        let usable_changed = before.is_none_or(|old| old.usable != ground.usable);
+        // A link that is back is told after the address that came with it, a link
+        // that went before the address that went with it.
+        if usable_changed && !ground.usable {
+            self.handle(now, index, Event::LinkDown);
+        }
+        if source_changed {
+            self.handle(now, index, Event::Source(ground.source));
+        }
+        if usable_changed && ground.usable {
+            self.handle(now, index, Event::LinkUp);
+        }
+    }
+
+    fn log_link(&self, link: &Link, what: &str, was_usable: Option<bool>) {
+        let ours = self
+            .slots
+            .iter()
+            .any(|slot| slot.settings().interface == link.name);
+        if !ours || !self.started {
+            return;
+        }
+        match was_usable {
+            None => self.log.info(&format!("Interface {} {what}", link.name)),
+            Some(was) if was != link.is_usable() => {
+                let word = if link.is_usable() { "up" } else { "down" };
+                self.log
+                    .info(&format!("Netlink reports {} {word}", link.name));
+            }
+            Some(_) => {}
+        }
+    }
+
+    fn log_address(&self, key: netif::AddressKey, what: &str) {
+        let device = self
+            .view
+            .link(key.ifindex)
+            .map_or("?", |link| link.name.as_str());
+        self.log.info(&format!(
+            "Address {}/{} {what} on {device}",
+            key.addr, key.prefix
+        ));
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,206 @@
+//! Carrying out what a virtual router wants.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::num::NonZeroU32;
+
+use daemonkit::syslog::Level as SyslogLevel;
+use netif::Kernel;
+use vrrp_core::settings::Address;
+use vrrp_core::{Action, Detail, Event, InstanceLine, Level, LogLine, Time};
+use vrrp_proto::arp;
+use vrrp_proto::ipv4::Header;
+use vrrp_proto::vrrp::Advert;
+
+use super::{Engine, slot};
+use crate::limit::Verdict;
+use crate::log::Voice;
+use crate::wire::Wire;
+
+/// Whether a line may be kept back when it comes too often.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Cause {
+    /// A packet: anybody on the network can make it happen at any rate.
+    Packet,
+    /// This host.
+    Host,
+}
+
+impl<K: Kernel, W: Wire> Engine<K, W> {
+    /// Hands an event to a router and does what it wants, in order.
+    pub(super) fn handle(&mut self, now: Time, index: usize, event: Event) {
+        self.handle_from(now, index, event, Cause::Host);
+    }
+
+    /// The same for an event that anybody on the network can cause.
+    pub(super) fn handle_limited(&mut self, now: Time, index: usize, event: Event) {
+        self.handle_from(now, index, event, Cause::Packet);
+    }
+
+    fn handle_from(&mut self, now: Time, index: usize, event: Event, cause: Cause) {
+        if let Some(slot) = self.slots.get_mut(index) {
+            slot.router.handle(now, event);
+        }
+        while let Some(action) = self
+            .slots
+            .get_mut(index)
+            .and_then(|slot| slot.router.poll_action())
+        {
+            self.perform(now, index, action, cause);
+        }
+    }
+
+    fn perform(&mut self, now: Time, index: usize, action: Action, cause: Cause) {
+        match action {
+            Action::SendAdvert(advert) => self.send_advert(now, index, &advert),
+            Action::SendGarp { address, interface } => self.send_garp(now, address, &interface),
+            Action::AddAddress { address, lifetime } => {
+                self.set_address(now, index, &address, lifetime, Setting::New);
+            }
+            Action::RefreshAddress { address, lifetime } => {
+                self.set_address(now, index, &address, Some(lifetime), Setting::Again);
+            }
+            Action::RemoveAddress(address) => self.remove_address(&address),
+            // keepalived-conf refuses notify keywords: there is nobody to tell.
+            Action::Notify { .. } => {}
+            Action::Log(line) => self.log_line(now, &line, cause),
+        }
+    }
+
+    fn send_advert(&mut self, now: Time, index: usize, advert: &Advert) {
+        let Some(slot) = self.slots.get_mut(index) else {
+            return;
+        };
+        let source = slot.told.as_ref().and_then(|told| told.source);
+        let (Some(endpoint), Some(IpAddr::V4(source))) = (slot.endpoint, source) else {
+            // No way out; the router is in FAULT or about to be.
+            return;
+        };
+        // One identification for all peers of one advert.
+        let id = slot.next_ip_id();
+        let (destinations, ttl) = slot.destinations();
+        let payload = advert.encode();
+        let mut failure = None;
+        for destination in destinations {
+            let mut packet = Header::advert(source, destination, ttl, id).encode(payload.len());
+            packet.extend_from_slice(&payload);
+            if let Err(error) = self.wire.send(endpoint, &packet, destination) {
+                failure = Some((destination, error));
+            }
+        }
+        if let Some((destination, error)) = failure {
+            let name = self.slots.get(index).map_or("?", slot::Slot::name);
+            let line = format!("({name}) cannot send advert to {destination}: {error}");
+            self.log_limited(now, &line);
+        }
+    }
+
+    fn send_garp(&mut self, now: Time, address: IpAddr, interface: &str) {
+        let IpAddr::V4(address) = address else {
+            // vrrp-proto has no neighbour advertisement; the kernel answers for the
+            // address when it is asked.
+            return;
+        };
+        let Some(link) = self.view.link_by_name(interface) else {
+            return;
+        };
+        let (Some(mac), Some(ifindex)) = (link.ethernet(), NonZeroU32::new(link.index)) else {
+            return;
+        };
+        if link.no_arp || link.loopback || address == Ipv4Addr::UNSPECIFIED {
+            return;
+        }
+        let frame = arp::gratuitous(mac, address);
+        if let Err(error) = self.wire.send_frame(ifindex, &frame) {
+            let line = format!("Cannot send gratuitous ARP on {interface} for {address}: {error}");
+            self.log_limited(now, &line);
+        }
+    }
+
+    fn set_address(
+        &mut self,
+        now: Time,
+        index: usize,
+        address: &Address,
+        lifetime: Option<u32>,
+        setting: Setting,
+    ) {
+        let Some(spec) = slot::spec(&self.view, address, lifetime) else {
+            let name = self.slots.get(index).map_or("?", slot::Slot::name);
+            let line = format!(
+                "({name}) cannot set {}: no interface {}",
+                address.address, address.interface
+            );
+            self.log_limited(now, &line);
+            return;
+        };
+        *self.setting.entry(spec.key).or_insert(0) += 1;
+        match setting {
+            Setting::New => self.kernel.add_address(&spec),
+            Setting::Again => self.kernel.refresh_address(&spec),
+        }
+    }
+
+    fn remove_address(&mut self, address: &Address) {
+        if self.stopping && self.switches.keep_addresses {
+            return;
+        }
+        let Some(spec) = slot::spec(&self.view, address, None) else {
+            return;
+        };
+        self.faults.remove(&spec.key);
+        self.kernel.remove_address(&spec);
+    }
+
+    fn log_line(&mut self, now: Time, line: &LogLine, cause: Cause) {
+        if line.detail() == Detail::Detailed && !self.log.is_detailed() {
+            return;
+        }
+        let text = line.to_string();
+        // Changes of state are always told.
+        let limited = cause == Cause::Packet
+            && !matches!(
+                line,
+                LogLine::Instance {
+                    what: InstanceLine::Entering(_),
+                    ..
+                }
+            );
+        if limited && !self.may_log(now, &text) {
+            return;
+        }
+        let level = match line.level() {
+            Level::Error => SyslogLevel::Err,
+            Level::Warning => SyslogLevel::Warning,
+            Level::Notice => SyslogLevel::Notice,
+            Level::Info => SyslogLevel::Info,
+        };
+        self.log.write(Voice::Vrrp, level, &text);
+    }
+
+    /// Logs a line that comes as often as the outer world likes.
+    pub(super) fn log_limited(&mut self, now: Time, text: &str) {
+        if self.may_log(now, text) {
+            self.log.info(text);
+        }
+    }
+
+    fn may_log(&mut self, now: Time, text: &str) -> bool {
+        match self.limiter.admit(now, text) {
+            Verdict::KeepBack => false,
+            Verdict::Pass { suppressed: 0 } => true,
+            Verdict::Pass { suppressed } => {
+                self.log.info(&format!(
+                    "{suppressed} messages like the next one suppressed"
+                ));
+                true
+            }
+        }
+    }
+}
+
+/// Whether an address is new or held already.
+#[derive(Clone, Copy)]
+enum Setting {
+    New,
+    Again,
+}

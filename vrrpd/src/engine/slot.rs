@@ -1,0 +1,169 @@
+//! One virtual router and what the host has for it.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::num::NonZeroU32;
+
+use keepalived_conf::InstanceDef;
+use netif::{AddressFlags, AddressKey, AddressSpec, Link, Scope, View};
+use osys::vrrp_socket::Listen;
+use vrrp_core::settings::{Address, Instance, Transport};
+use vrrp_core::{Time, VirtualRouter};
+
+use crate::wire::Endpoint;
+
+/// A virtual router in the daemon.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) router: VirtualRouter,
+    pub(super) def: InstanceDef,
+    /// What the router was told last; `None` before it was started.
+    pub(super) told: Option<Ground>,
+    /// Where its sockets are, when they are open.
+    pub(super) endpoint: Option<Endpoint>,
+    /// When to try again to open them.
+    pub(super) retry: Option<Time>,
+    /// Identification of the last IP packet sent (RFC 791, 3.1).
+    pub(super) ip_id: u16,
+}
+
+/// What the host has for a virtual router.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Ground {
+    /// The interface can pass packets, and sockets are open on it.
+    pub(super) usable: bool,
+    /// The address adverts come from.
+    pub(super) source: Option<IpAddr>,
+}
+
+impl Slot {
+    pub(super) fn new(def: InstanceDef) -> Self {
+        Self {
+            router: VirtualRouter::new(def.settings.clone()),
+            def,
+            told: None,
+            endpoint: None,
+            retry: None,
+            ip_id: 0,
+        }
+    }
+
+    pub(super) fn settings(&self) -> &Instance {
+        &self.def.settings
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.def.settings.name
+    }
+
+    /// Identifications count from 1; 0 would let the kernel choose one (raw(7)).
+    pub(super) fn next_ip_id(&mut self) -> u16 {
+        self.ip_id = self.ip_id.checked_add(1).unwrap_or(1);
+        self.ip_id
+    }
+
+    pub(super) fn link<'a>(&self, view: &'a View) -> Option<&'a Link> {
+        view.link_by_name(&self.settings().interface)
+    }
+
+    /// The source address as the host stands: the configured one if it is there, or
+    /// the interface's first that is nobody's virtual address.
+    pub(super) fn source(&self, view: &View, virtual_addresses: &[IpAddr]) -> Option<IpAddr> {
+        let (Transport::Multicast { source, .. } | Transport::Unicast { source, .. }) =
+            &self.settings().transport;
+        if let Some(configured) = source {
+            return view.has_address(*configured).then_some(*configured);
+        }
+        let link = self.link(view)?;
+        view.addresses(link.index)
+            .map(|address| address.key.addr)
+            .find(|addr| addr.is_ipv4() && !virtual_addresses.contains(addr))
+    }
+
+    /// Where its sockets belong, given its source address.
+    pub(super) fn wanted_endpoint(&self, view: &View, source: Option<IpAddr>) -> Option<Endpoint> {
+        let ifindex = if self.settings().interface.is_empty() {
+            None
+        } else {
+            Some(NonZeroU32::new(self.link(view)?.index)?)
+        };
+        let listen = match (&self.settings().transport, source) {
+            (
+                Transport::Multicast {
+                    group: IpAddr::V4(group),
+                    ..
+                },
+                _,
+            ) => Listen::Group(*group),
+            (Transport::Unicast { .. }, Some(IpAddr::V4(source))) => Listen::Address(source),
+            _ => return None,
+        };
+        Some(Endpoint { ifindex, listen })
+    }
+
+    /// Destinations and time to live of its adverts.
+    pub(super) fn destinations(&self) -> (Vec<Ipv4Addr>, u8) {
+        let v4 = |address: &IpAddr| match address {
+            IpAddr::V4(address) => Some(*address),
+            IpAddr::V6(_) => None,
+        };
+        match &self.settings().transport {
+            Transport::Multicast { group, .. } => {
+                (v4(group).into_iter().collect(), vrrp_proto::vrrp::TTL)
+            }
+            Transport::Unicast { peers, ttl, .. } => (
+                peers.iter().filter_map(|peer| v4(&peer.address)).collect(),
+                *ttl,
+            ),
+        }
+    }
+
+    /// Whether a packet from there may be for this router rather than for another
+    /// one with the same id: only unicast routers can share an id, if their peers
+    /// differ.
+    pub(super) fn has_peer(&self, source: IpAddr) -> bool {
+        match &self.settings().transport {
+            Transport::Multicast { .. } => true,
+            Transport::Unicast { peers, .. } => peers.iter().any(|peer| peer.address == source),
+        }
+    }
+}
+
+/// All its addresses, advertised or not.
+pub(super) fn addresses(settings: &Instance) -> impl Iterator<Item = &Address> {
+    settings.addresses.iter().chain(&settings.excluded)
+}
+
+/// The netlink form of a virtual address; `None` while its interface is missing.
+pub(super) fn spec(view: &View, address: &Address, lifetime: Option<u32>) -> Option<AddressSpec> {
+    let link = view.link_by_name(&address.interface)?;
+    let v6 = address.address.is_ipv6();
+    let (peer, prefix) = match address.peer {
+        Some((peer, prefix)) => (Some(peer), prefix),
+        None => (None, address.prefix),
+    };
+    // As the original sets them: IPv6 without duplicate detection, for nobody may
+    // contest a virtual address, and a lone /128 never as a source address.
+    let preferred = address
+        .preferred_lifetime
+        .or_else(|| (v6 && prefix == 128).then_some(0));
+    Some(AddressSpec {
+        key: AddressKey {
+            ifindex: link.index,
+            addr: address.address,
+            prefix,
+        },
+        peer,
+        broadcast: address.broadcast,
+        label: address.label.clone(),
+        scope: Scope(address.scope),
+        flags: AddressFlags {
+            nodad: v6,
+            noprefixroute: address.flags.no_prefix_route,
+            mngtmpaddr: address.flags.manage_temporary,
+            home: address.flags.home,
+            autojoin: address.flags.autojoin,
+        },
+        lifetime,
+        preferred,
+    })
+}

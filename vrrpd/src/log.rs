@@ -1,0 +1,164 @@
+//! Log lines under keepalived's two idents, to syslog and to the console.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use daemonkit::syslog::{
+    DEFAULT_MAX_LEN, Destination, Facility, Format, Header, Level, Logger, Settings, Sink, Sinks,
+    Target,
+};
+
+/// Which of keepalived's processes would have said it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Voice {
+    /// `Keepalived[PID]`
+    Parent,
+    /// `Keepalived_vrrp[PID]`
+    Vrrp,
+}
+
+/// Where lines go.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LogSettings {
+    /// `-l`
+    pub(crate) console: bool,
+    /// `-D`
+    pub(crate) detail: bool,
+    /// `None` after `-G`.
+    pub(crate) syslog: Option<Facility>,
+}
+
+/// The daemon's log. Writing never waits: a line that cannot be taken is dropped.
+#[derive(Debug)]
+pub(crate) struct Log {
+    parent: Logger,
+    vrrp: Logger,
+    console: Option<Arc<Sink>>,
+    detail: bool,
+    #[cfg(test)]
+    memory: std::cell::RefCell<Vec<String>>,
+}
+
+impl Log {
+    /// A log that a test can read.
+    #[cfg(test)]
+    pub(crate) fn in_memory() -> Self {
+        Self::open(LogSettings {
+            console: false,
+            detail: false,
+            syslog: None,
+        })
+    }
+
+    /// The lines since the last call.
+    #[cfg(test)]
+    pub(crate) fn take_lines(&self) -> Vec<String> {
+        self.memory.take()
+    }
+
+    /// Opens the destinations.
+    pub(crate) fn open(settings: LogSettings) -> Self {
+        osys::time::load_zone();
+        let mut sinks = Sinks::default();
+        let targets = |sinks: &mut Sinks| -> Vec<Arc<Target>> {
+            settings
+                .syslog
+                .map(|facility| {
+                    let settings = Settings {
+                        destination: Destination::Unix("/dev/log".into()),
+                        format: Format::Libc,
+                        max_len: DEFAULT_MAX_LEN,
+                        facility,
+                        max_level: Level::Debug,
+                        min_level: Level::Emerg,
+                        sample: None,
+                    };
+                    Arc::new(Target::new(settings, sinks))
+                })
+                .into_iter()
+                .collect()
+        };
+        let header = |tag: &str| Header {
+            tag: tag.as_bytes().to_vec(),
+            pid: std::process::id(),
+            hostname: None,
+        };
+        let parent = Logger::new(targets(&mut sinks), header("Keepalived"));
+        let vrrp = Logger::new(targets(&mut sinks), header("Keepalived_vrrp"));
+        let console = settings.console.then(|| sinks.open(&Destination::Fd(2)));
+        Self {
+            parent,
+            vrrp,
+            console,
+            detail: settings.detail,
+            #[cfg(test)]
+            memory: std::cell::RefCell::default(),
+        }
+    }
+
+    /// Whether `-D` was given.
+    pub(crate) const fn is_detailed(&self) -> bool {
+        self.detail
+    }
+
+    /// One line.
+    pub(crate) fn write(&self, voice: Voice, level: Level, text: &str) {
+        #[cfg(test)]
+        self.memory.borrow_mut().push(text.to_owned());
+        let logger = match voice {
+            Voice::Parent => &self.parent,
+            Voice::Vrrp => &self.vrrp,
+        };
+        // A log that cannot be reached is no reason to stop routing.
+        let _ = logger.log(level, text.as_bytes());
+        if let Some(console) = &self.console {
+            let line = format!("{}: {text}\n", console_time(SystemTime::now()));
+            let _ = console.send(line.as_bytes());
+        }
+    }
+
+    /// One line of the routers.
+    pub(crate) fn info(&self, text: &str) {
+        self.write(Voice::Vrrp, Level::Info, text);
+    }
+}
+
+/// asctime(3): `Sun Nov  2 18:05:04 2026`.
+fn console_time(now: SystemTime) -> String {
+    const DAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
+    const MONTHS: [&str; 12] = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ];
+    let seconds = now.duration_since(UNIX_EPOCH).map_or(0, |since| {
+        i64::try_from(since.as_secs()).unwrap_or_default()
+    });
+    let time = osys::time::local(seconds);
+    let month = usize::from(time.month.saturating_sub(1));
+    format!(
+        "{} {} {:2} {:02}:{:02}:{:02} {}",
+        DAYS.get(usize::from(time.weekday)).unwrap_or(&"???"),
+        MONTHS.get(month).unwrap_or(&"???"),
+        time.day,
+        time.hour,
+        time.minute,
+        time.second,
+        time.year
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn the_console_shows_asctime() {
+        osys::time::load_zone();
+        // Noon UTC on 2026-11-04 is the same day wherever a build may run within
+        // eleven hours of it.
+        let text = console_time(UNIX_EPOCH + Duration::from_secs(1_793_793_600));
+        assert!(text.starts_with("Wed Nov  4 "), "{text}");
+        assert!(text.ends_with(" 2026"), "{text}");
+        assert_eq!(text.len(), "Sun Nov 22 18:05:04 2026".len());
+    }
+}

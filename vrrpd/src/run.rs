@@ -1,0 +1,299 @@
+//! From the command line to the running loop, and from its end to the exit code.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use anyhow::Context as _;
+use daemonkit::pidfile;
+use daemonkit::syslog::{Facility, Level};
+use keepalived_conf::{GlobalDefs, Loaded, Options as ConfigOptions, Process, Start};
+use netif::RtNetlink;
+use osys::process::Fork;
+
+use crate::cli::Options;
+use crate::driver::{Clock, Driver, Signals, Source};
+use crate::engine::{Engine, Switches};
+use crate::log::{Log, LogSettings, Voice};
+use crate::script::runner::Runner;
+use crate::wire::RawWire;
+use crate::{host, version};
+
+const FATAL: u8 = 1;
+
+/// Where the two pid files are.
+#[derive(Debug)]
+struct PidFiles {
+    parent: PathBuf,
+    vrrp: PathBuf,
+}
+
+/// Runs the daemon; the result is its exit code.
+pub(crate) fn daemon(options: &Options, config: PathBuf) -> u8 {
+    // A relative name would mean another file after the daemon has gone to `/`.
+    let config = std::path::absolute(&config).unwrap_or(config);
+    let source = Source {
+        path: config,
+        options: config_options(options),
+    };
+    let loaded = keepalived_conf::load(
+        &source.path,
+        &source.options,
+        &keepalived_conf::SystemEnvironment::default(),
+    );
+    let global = loaded
+        .config
+        .as_ref()
+        .map(|config| config.global.clone())
+        .unwrap_or_default();
+    let pid_files = pid_files(options, &global);
+    let refused = match loaded.start {
+        Start::Run => None,
+        Start::Refuse(code) => Some(code),
+    };
+    if refused.is_none() && !options.dont_fork {
+        match go_to_background() {
+            Ok(Side::Launcher) => return 0,
+            Ok(Side::Daemon) => {}
+            Err(error) => {
+                let _ = writeln!(std::io::stderr(), "vrrpd: cannot fork: {error}");
+                return FATAL;
+            }
+        }
+    }
+    let log = Rc::new(Log::open(log_settings(options)));
+    let parent = |text: &str| log.write(Voice::Parent, Level::Info, text);
+    parent(&format!("Starting {}", version::NAME));
+    parent(&version::running_on());
+    parent(&format!("Command line: {}", version::command_line()));
+    for line in unsupported(options) {
+        log.write(Voice::Parent, Level::Warning, line);
+    }
+    if let Some(pid) = pidfile::running(&pid_files.parent)
+        && pid != nix::unistd::getpid()
+    {
+        parent("daemon is already running");
+        return 0;
+    }
+    for line in loaded.log_lines(Process::Parent) {
+        parent(line);
+    }
+    for line in loaded.log_lines(Process::Vrrp) {
+        log.info(line);
+    }
+    let code = match refused {
+        Some(code) => code,
+        None => serve(options, source, loaded, &global, &pid_files, &log),
+    };
+    parent(&format!("Stopped {}", version::NAME));
+    code
+}
+
+fn serve(
+    options: &Options,
+    source: Source,
+    loaded: Loaded,
+    global: &GlobalDefs,
+    pid_files: &PidFiles,
+    log: &Rc<Log>,
+) -> u8 {
+    let pid = std::process::id();
+    for path in [&pid_files.parent, &pid_files.vrrp] {
+        if let Err(error) = write_pid_file(path, pid) {
+            log.write(Voice::Parent, Level::Err, &format!("{error:#}"));
+            return FATAL;
+        }
+    }
+    host::apply(global, options, log);
+    let code = match work(options, source, loaded, log) {
+        Ok(code) => code,
+        Err(error) => {
+            log.write(Voice::Vrrp, Level::Err, &format!("{error:#}"));
+            FATAL
+        }
+    };
+    pidfile::remove(&pid_files.vrrp, pid);
+    pidfile::remove(&pid_files.parent, pid);
+    code
+}
+
+fn work(options: &Options, source: Source, loaded: Loaded, log: &Rc<Log>) -> anyhow::Result<u8> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot make the event loop")?;
+    let kernel = RtNetlink::open().context("cannot open netlink")?;
+    let runner = Runner::start().context("cannot start the script thread")?;
+    runtime.block_on(async {
+        let clock = Clock::start();
+        let switches = Switches {
+            keep_addresses: options.dont_release_vrrp,
+            monitor_addresses: options.address_monitoring,
+        };
+        let config = loaded.config.unwrap_or_default();
+        if config.instances.is_empty() {
+            log.write(
+                Voice::Parent,
+                Level::Info,
+                "Warning - keepalived has no configuration to run",
+            );
+        }
+        let engine = Engine::new(
+            kernel,
+            RawWire::new(),
+            Rc::clone(log),
+            switches,
+            config,
+            clock.now(),
+        );
+        let driver = Driver {
+            engine,
+            runner,
+            signals: Signals::catch().context("cannot catch signals")?,
+            log: Rc::clone(log),
+            clock,
+            source,
+            loading: None,
+            reload_again: false,
+        };
+        if options.dump_conf {
+            crate::dump::data(&driver.engine, log);
+        }
+        Ok(driver.run().await)
+    })
+}
+
+/// How the configuration is to be read.
+pub(crate) fn config_options(options: &Options) -> ConfigOptions {
+    ConfigOptions {
+        config_id: options.config_id.clone(),
+        all_files: options.all_config,
+    }
+}
+
+fn log_settings(options: &Options) -> LogSettings {
+    let facility = options
+        .log_facility
+        .as_deref()
+        .and_then(facility)
+        .unwrap_or(Facility::DAEMON);
+    LogSettings {
+        console: options.log_console,
+        detail: options.log_detail,
+        syslog: (!options.no_syslog).then_some(facility),
+    }
+}
+
+/// `-S`: a number means LOG_LOCAL0 to 7.
+pub(crate) fn facility(text: &str) -> Option<Facility> {
+    match text.parse::<u8>() {
+        Ok(number @ 0..=7) => Facility::from_number(Facility::LOCAL0.number() + number),
+        Ok(_) => None,
+        Err(_) if text == "user" || text == "daemon" || text.starts_with("local") => {
+            Facility::from_name(text)
+        }
+        Err(_) => None,
+    }
+}
+
+/// Switches that are taken and change nothing, where somebody might rely on them.
+fn unsupported(options: &Options) -> Vec<&'static str> {
+    let mut lines = Vec::new();
+    if options.snmp || options.snmp_agent_socket.is_some() {
+        lines.push("WARNING - SNMP is not supported, options -x and -A have no effect");
+    }
+    if options.checkers_pid.is_some() {
+        lines.push("There is no healthchecker process, option -c has no effect");
+    }
+    if options.bfd_pid.is_some() {
+        lines.push("There is no BFD process, option -b has no effect");
+    }
+    lines
+}
+
+fn pid_files(options: &Options, global: &GlobalDefs) -> PidFiles {
+    let instance = global
+        .instance
+        .as_ref()
+        .map(|name| format!("_{name}"))
+        .unwrap_or_default();
+    let directory = if global.use_pid_dir || global.instance.is_some() {
+        Path::new("/run/keepalived")
+    } else {
+        Path::new("/run")
+    };
+    let choose = |given: &Option<PathBuf>, name: &str| match given {
+        Some(path) => std::path::absolute(path).unwrap_or_else(|_| path.clone()),
+        None => directory.join(format!("{name}{instance}.pid")),
+    };
+    PidFiles {
+        parent: choose(&options.pid, "keepalived"),
+        vrrp: choose(&options.vrrp_pid, "vrrp"),
+    }
+}
+
+fn write_pid_file(path: &Path, pid: u32) -> anyhow::Result<()> {
+    if let Some(directory) = path.parent() {
+        // If it cannot be made, opening the file says so.
+        let _ = std::fs::create_dir_all(directory);
+    }
+    pidfile::write(path, pid).with_context(|| format!("cannot write pidfile {}", path.display()))
+}
+
+enum Side {
+    Launcher,
+    Daemon,
+}
+
+/// Leaves terminal, session and directory, as keepalived does without `-n`.
+fn go_to_background() -> anyhow::Result<Side> {
+    if let Fork::Parent(_) = osys::process::fork().context("fork")? {
+        return Ok(Side::Launcher);
+    }
+    nix::unistd::setsid().context("setsid")?;
+    // Without being session leader it can never get a terminal again.
+    if let Fork::Parent(_) = osys::process::fork().context("fork")? {
+        return Ok(Side::Launcher);
+    }
+    nix::unistd::chdir("/").context("chdir")?;
+    let null = std::fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open("/dev/null")
+        .context("/dev/null")?;
+    nix::unistd::dup2_stdin(&null).context("standard input")?;
+    nix::unistd::dup2_stdout(&null).context("standard output")?;
+    nix::unistd::dup2_stderr(&null).context("standard error")?;
+    Ok(Side::Daemon)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn facilities_are_numbers_of_local_or_names() {
+        assert_eq!(facility("3").map(Facility::number), Some(19));
+        assert_eq!(facility("local7").map(Facility::number), Some(23));
+        assert_eq!(facility("daemon").map(Facility::number), Some(3));
+        for wrong in ["8", "9", "kern", "local8", "", "-1"] {
+            assert_eq!(facility(wrong), None, "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn pid_files_follow_options_and_configuration() {
+        let mut global = GlobalDefs::default();
+        let plain = pid_files(&Options::default(), &global);
+        assert_eq!(plain.parent, Path::new("/run/keepalived.pid"));
+        assert_eq!(plain.vrrp, Path::new("/run/vrrp.pid"));
+        global.use_pid_dir = true;
+        let own = pid_files(&Options::default(), &global);
+        assert_eq!(own.vrrp, Path::new("/run/keepalived/vrrp.pid"));
+        let options = Options {
+            pid: Some("/x/p".into()),
+            ..Options::default()
+        };
+        assert_eq!(pid_files(&options, &global).parent, Path::new("/x/p"));
+    }
+}
