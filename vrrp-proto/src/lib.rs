@@ -6,10 +6,10 @@
 //! behind the door is plain owned data. Nothing in here does IO, reads a clock
 //! or panics on any input.
 //!
-//! Version 3 and IPv6 are not spoken yet. The types leave room for them:
-//! addresses are [`std::net::IpAddr`], [`vrrp::Version`] and [`vrrp::Interval`]
-//! are open to new variants, and a [`Datagram`] can be built from an IPv6
-//! socket, which hands out no header.
+//! Version 3 and IPv6 are not spoken. The types leave room for them: addresses
+//! are [`std::net::IpAddr`], [`vrrp::Version`], [`vrrp::Interval`] and
+//! [`vrrp::Auth`] are enums that can grow, and a [`Datagram`] can be built from
+//! an IPv6 socket, which hands out no header.
 #![warn(missing_docs)]
 #![forbid(unsafe_code)]
 

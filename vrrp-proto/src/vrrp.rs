@@ -23,7 +23,6 @@ const AUTH_LEN: usize = 8;
 
 /// Protocol version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
 pub enum Version {
     /// RFC 3768: IPv4, whole seconds, an authentication field.
     V2,
@@ -41,7 +40,6 @@ impl Version {
 
 /// The advertisement interval as its version writes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
 pub enum Interval {
     /// Version 2: whole seconds (RFC 3768, 5.3.7).
     Seconds(u8),
@@ -58,7 +56,6 @@ impl fmt::Display for Interval {
 
 /// Authentication of version 2 (RFC 2338, 5.3.6; RFC 3768 keeps the field).
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub enum Auth {
     /// Type 0. The eight data bytes are sent as zeros and not read.
     None,

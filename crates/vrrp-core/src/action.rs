@@ -41,7 +41,7 @@ pub enum Action {
     Notify {
         /// What happened.
         what: Notification,
-        /// The effective priority, 0 at a stop.
+        /// The effective priority.
         priority: u8,
     },
     /// Write a line to the log.
@@ -51,7 +51,9 @@ pub enum Action {
 /// What a notify script or FIFO is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Notification {
-    /// The router entered this state. [`State::Init`] is never told.
+    /// The router entered this state. [`State::Init`] is never told. Right
+    /// after the start an unhealthy router tells [`State::Fault`] although no
+    /// log line says so.
     Entered(State),
     /// The router stopped.
     Stop,

@@ -1,5 +1,7 @@
 //! Counters of a virtual router.
 
+use vrrp_proto::vrrp::DecodeError;
+
 /// Monotonic counts since the router was made; the names are those of
 /// keepalived's JSON statistics and RFC 2787.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -38,4 +40,28 @@ pub struct Counters {
     pub priority_zero_received: u64,
     /// Adverts of priority 0 sent.
     pub priority_zero_sent: u64,
+}
+
+impl Counters {
+    /// Counts a dropped packet under its reason.
+    pub(crate) const fn dropped(&mut self, error: &DecodeError) {
+        let counter = match error {
+            DecodeError::Version { .. } => &mut self.version_errors,
+            DecodeError::Type { .. } => &mut self.invalid_type,
+            DecodeError::UnknownAuthType { .. } => &mut self.invalid_auth_type,
+            DecodeError::AuthType { .. } => &mut self.auth_type_mismatch,
+            DecodeError::Password => &mut self.auth_failures,
+            DecodeError::Ttl { .. } | DecodeError::TtlRange { .. } => &mut self.ttl_errors,
+            DecodeError::Source { .. } => &mut self.source_errors,
+            DecodeError::Count { .. } | DecodeError::Address { .. } => {
+                &mut self.address_list_errors
+            }
+            DecodeError::Interval { .. } => &mut self.interval_errors,
+            DecodeError::Checksum { .. } => &mut self.checksum_errors,
+            DecodeError::Truncated { .. }
+            | DecodeError::TooShort { .. }
+            | DecodeError::TooLong { .. } => &mut self.packet_length_errors,
+        };
+        *counter += 1;
+    }
 }

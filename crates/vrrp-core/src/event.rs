@@ -45,9 +45,13 @@ pub enum Event {
         health: Health,
     },
     /// Somebody else, or the kernel when a lease ran out, removed one of our
-    /// virtual addresses. Echoes of our own removals are not handed in.
+    /// virtual addresses. Echoes of our own removals are not handed in, nor is
+    /// an address that is back when the driver looks again.
     AddressRemoved(IpAddr),
     /// New settings, already validated. What did not change keeps its state.
+    /// Settings that name another interface or source address are better given
+    /// to a new router after [`Event::Stop`]: what was said about the old link
+    /// and source does not hold for them.
     Reload(Box<Instance>),
     /// The daemon ends: priority 0 if master, addresses away.
     Stop,

@@ -22,6 +22,7 @@
 mod action;
 mod counters;
 mod event;
+mod lease;
 mod log;
 mod router;
 pub mod settings;
@@ -31,7 +32,7 @@ pub mod time;
 pub use action::{Action, Notification};
 pub use counters::Counters;
 pub use event::{Event, Health};
-pub use log::{Detail, Level, LogLine};
+pub use log::{Detail, InstanceLine, Level, LogLine, StartFault};
 pub use router::VirtualRouter;
 pub use state::State;
 pub use time::{Duration, Time};

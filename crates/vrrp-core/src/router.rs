@@ -1,39 +1,206 @@
-//! The state machine.
+//! The state machine: who holds what, and the table of (state, event).
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 
-use crate::action::Action;
+use crate::action::{Action, Notification};
 use crate::counters::Counters;
-use crate::event::Event;
+use crate::event::{Event, Health};
+use crate::lease::LeasePlan;
+use crate::log::{InstanceLine, LogLine};
 use crate::settings::Instance;
 use crate::state::State;
-use crate::time::Time;
+use crate::time::{Duration, Time};
+use timers::Timers;
+
+mod addresses;
+mod backup;
+mod invariants;
+mod master;
+mod priority;
+mod receive;
+mod reload;
+mod timers;
+mod transition;
 
 /// One virtual router.
-#[derive(Clone, Debug)]
+///
+/// ```text
+///              Start, healthy                Master_Down timer
+///   +------+ ----------------> +--------+ ---------------------> +--------+
+///   | INIT |                   | BACKUP |                        | MASTER |
+///   +------+ <---------------- +--------+ <--------------------- +--------+
+///       |          Stop         ^      |    better advert,          |
+///       | Start, unhealthy      |      |    VIP removed             |
+///       |                       |      v                            |
+///       |       healthy again +-----------+   link, source, script  |
+///       +-------------------> |   FAULT   | <-----------------------+
+///                             +-----------+
+/// ```
+///
+/// Stop leads from every state to INIT. The owner (priority 255, `state
+/// MASTER`) goes from INIT to MASTER directly (RFC 3768, 6.4.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VirtualRouter {
     settings: Instance,
+    /// The addresses adverts list, cut out of the settings.
+    advertised: Vec<IpAddr>,
+    lease: Option<LeasePlan>,
+
     state: State,
+    /// Between Start and Stop. INIT while this holds means waiting for the
+    /// first result of an unweighted script.
+    running: Running,
+    now: Time,
+    timers: Timers,
+
+    link: Link,
+    source: Source,
+    /// Judgements in the order of `settings.scripts`; `None` before the first.
+    scripts: Vec<Option<Health>>,
+
+    /// `settings.priority`, or 254 after a second owner was met.
+    base_priority: u8,
+    effective_priority: u8,
+    preempt_delay: PreemptDelay,
+    /// Who sent the last advert accepted as backup.
+    last_master: Option<IpAddr>,
+    /// When a lower advert was answered last.
+    last_answer: Option<Time>,
+    /// When the kernel removes the addresses unless they are refreshed.
+    lease_until: Option<Time>,
+    garps: VecDeque<(IpAddr, String)>,
+
     counters: Counters,
     actions: VecDeque<Action>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Running {
+    Yes,
+    No,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Link {
+    Up,
+    Down,
+}
+
+/// What is known about the address adverts come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    /// Nobody spoke of it: taken as the configured one.
+    Assumed,
+    Present(IpAddr),
+    Absent,
+}
+
+/// `preempt_delay` begins with the first lower advert heard as backup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum PreemptDelay {
+    Idle,
+    Until(Time),
 }
 
 impl VirtualRouter {
     /// A router in [`State::Init`]. It does nothing before [`Event::Start`].
     #[must_use]
     pub fn new(settings: Instance) -> Self {
-        Self {
-            settings,
+        let mut router = Self {
+            advertised: Vec::new(),
+            lease: None,
             state: State::Init,
+            running: Running::No,
+            now: Time::default(),
+            timers: Timers::default(),
+            link: Link::Up,
+            source: Source::Assumed,
+            scripts: vec![None; settings.scripts.len()],
+            base_priority: settings.priority.get(),
+            effective_priority: settings.priority.get(),
+            preempt_delay: PreemptDelay::Idle,
+            last_master: None,
+            last_answer: None,
+            lease_until: None,
+            garps: VecDeque::new(),
             counters: Counters::default(),
             actions: VecDeque::new(),
-        }
+            settings,
+        };
+        router.derive_from_settings();
+        router
+    }
+
+    fn derive_from_settings(&mut self) {
+        self.advertised = self
+            .settings
+            .addresses
+            .iter()
+            .map(|item| item.address)
+            .collect();
+        self.lease = self.settings.lease_plan();
     }
 
     /// Something happened at `now`. Time that runs backwards counts as
     /// standing still.
     pub fn handle(&mut self, now: Time, event: Event) {
-        let _ = (now, event);
+        self.now = self.now.max(now);
+        self.react(event);
+        self.check_invariants();
+    }
+
+    /// The state table. Each pair stands here once; the conditions that decide
+    /// inside a cell are in the functions it names.
+    fn react(&mut self, event: Event) {
+        match (self.state, event) {
+            // RFC 3768, 6.4.1
+            (State::Init, Event::Start) => self.start(),
+            (State::Backup | State::Master | State::Fault, Event::Start) => {}
+
+            // RFC 3768, 6.4.2 and 6.4.3; a router that takes no part hears
+            // nothing.
+            (State::Init | State::Fault, Event::Packet(_)) => {}
+            (State::Backup, Event::Packet(datagram)) => self.backup_receives(&datagram),
+            (State::Master, Event::Packet(datagram)) => self.master_receives(&datagram),
+
+            (State::Init | State::Fault, Event::Timer) => {}
+            (State::Backup, Event::Timer) => self.backup_timer(),
+            (State::Master, Event::Timer) => self.master_timer(),
+
+            (State::Init | State::Backup | State::Fault, Event::LinkUp) => {
+                self.link = Link::Up;
+                self.judge(Cause::Network);
+            }
+            (State::Master, Event::LinkUp) => self.master_link_up(),
+            (State::Init | State::Backup | State::Master | State::Fault, Event::LinkDown) => {
+                self.link = Link::Down;
+                self.judge(Cause::Network);
+            }
+
+            (State::Init | State::Backup | State::Master | State::Fault, Event::Source(source)) => {
+                self.source = source.map_or(Source::Absent, Source::Present);
+                self.judge(Cause::Network);
+            }
+
+            (
+                State::Init | State::Backup | State::Master | State::Fault,
+                Event::Script { index, health },
+            ) => self.script_judged(index, health),
+
+            (State::Init | State::Backup | State::Fault, Event::AddressRemoved(_)) => {}
+            (State::Master, Event::AddressRemoved(address)) => self.address_removed(address),
+
+            (
+                State::Init | State::Backup | State::Master | State::Fault,
+                Event::Reload(settings),
+            ) => self.reload(*settings),
+
+            // RFC 3768, 6.4.2 and 6.4.3: Shutdown
+            (State::Init | State::Backup | State::Master | State::Fault, Event::Stop) => {
+                self.stop();
+            }
+        }
     }
 
     /// The next thing to do; `None` when all is done.
@@ -41,10 +208,11 @@ impl VirtualRouter {
         self.actions.pop_front()
     }
 
-    /// When [`Event::Timer`] is wanted next; `None` for never.
+    /// When [`Event::Timer`] is wanted next; `None` for never. A time in the
+    /// past means at once.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
-        None
+        self.timers.next()
     }
 
     /// The present state.
@@ -56,7 +224,7 @@ impl VirtualRouter {
     /// Priority after script weights, 1..=255.
     #[must_use]
     pub const fn effective_priority(&self) -> u8 {
-        self.settings.priority.get()
+        self.effective_priority
     }
 
     /// The settings in force.
@@ -70,4 +238,37 @@ impl VirtualRouter {
     pub const fn counters(&self) -> &Counters {
         &self.counters
     }
+
+    fn act(&mut self, action: Action) {
+        self.actions.push_back(action);
+    }
+
+    fn log(&mut self, what: InstanceLine) {
+        let name = self.settings.name.clone();
+        self.act(Action::Log(LogLine::Instance { name, what }));
+    }
+
+    fn notify(&mut self, what: Notification) {
+        self.act(Action::Notify {
+            what,
+            priority: self.effective_priority,
+        });
+    }
+
+    fn master_down(&self) -> Duration {
+        self.settings.master_down(self.effective_priority)
+    }
+
+    fn skew(&self) -> Duration {
+        self.settings.skew(self.effective_priority)
+    }
+}
+
+/// What made the router judge its health anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cause {
+    /// Link or source address.
+    Network,
+    /// A script, or new settings.
+    Other,
 }

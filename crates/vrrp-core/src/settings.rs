@@ -3,8 +3,11 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU8;
 
-pub use vrrp_proto::vrrp::{Auth, Version};
+use vrrp_proto::vrrp::Interval;
 
+pub use vrrp_proto::vrrp::{Auth, Peer, Version};
+
+pub use crate::lease::{Lease, LeasePlan, MIN_LEASE_SECONDS};
 use crate::time::Duration;
 
 /// One `vrrp_instance`. [`Instance::new`] gives keepalived's defaults.
@@ -47,13 +50,13 @@ pub struct Instance {
     /// `dont_track_primary` makes it [`Track::No`]: a link that goes down is
     /// no fault.
     pub track_link: Track,
-    /// `track_src_ip`: a source address that goes away is a fault.
-    pub track_source: Track,
     /// What a master does on an advert of lower priority
     /// (`lower_prio_no_advert`).
     pub on_lower: OnAdvert,
     /// What a master does on an advert of higher priority before it yields
-    /// (`higher_prio_send_advert`).
+    /// (`higher_prio_send_advert`). An advert then tells the winner that there
+    /// were two, so that it announces its addresses again; hence the default
+    /// is to send one, unlike keepalived's.
     pub on_higher: OnAdvert,
     /// Whether the address list of adverts is held against ours.
     pub address_check: AddressCheck,
@@ -128,36 +131,13 @@ pub enum SourceCheck {
     Off,
 }
 
-/// One unicast peer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Peer {
-    /// Its address.
-    pub address: IpAddr,
-    /// `min_ttl`, default 0.
-    pub min_ttl: u8,
-    /// `max_ttl`, default 255.
-    pub max_ttl: u8,
-}
-
-impl Peer {
-    /// A peer without limits on the time to live.
-    #[must_use]
-    pub const fn new(address: IpAddr) -> Self {
-        Self {
-            address,
-            min_ttl: 0,
-            max_ttl: u8::MAX,
-        }
-    }
-}
-
 /// Whether a router of higher priority takes over from a living master.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Preempt {
     /// It does.
     Yes,
-    /// `preempt_delay`, up to 1000 s: it does this long after it started or
-    /// came back from FAULT.
+    /// `preempt_delay`, up to 1000 s: from the first lower advert it hears on
+    /// it lets the sender be for this long.
     After(Duration),
     /// `nopreempt`
     No,
@@ -262,6 +242,12 @@ pub struct Garp {
     /// `vrrp_garp_interval`: least time between two announcements of this
     /// router; zero sends a burst at once.
     pub interval: Duration,
+    /// Ours: period of one announcement of each address while master; zero
+    /// for none. When a split heals and the loser hears us before it speaks,
+    /// a keepalived yields in silence and nobody tells us; hosts that learned
+    /// its address would point there until their caches expire. Set it to
+    /// zero when `garp_master_refresh` is configured.
+    pub reassert: Duration,
 }
 
 impl Default for Garp {
@@ -274,21 +260,9 @@ impl Default for Garp {
             lower_delay: Duration::from_secs(5),
             lower_repeat: 5,
             interval: Duration::ZERO,
+            reassert: Duration::from_secs(5),
         }
     }
-}
-
-/// `vrrp_address_lease` in `global_defs`: the kernel lifetime of virtual
-/// addresses.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Lease {
-    /// From the advertisement interval: 3 s at `advert_int 1`.
-    #[default]
-    Auto,
-    /// This many seconds.
-    Seconds(u32),
-    /// Addresses are set for good.
-    Off,
 }
 
 impl Instance {
@@ -317,10 +291,47 @@ impl Instance {
             garp: Garp::default(),
             lease: Lease::Auto,
             track_link: Track::Yes,
-            track_source: Track::No,
             on_lower: OnAdvert::Advertise,
-            on_higher: OnAdvert::Silent,
+            on_higher: OnAdvert::Advertise,
             address_check: AddressCheck::Always,
         }
+    }
+}
+
+impl Instance {
+    /// Everything that is set on the machine: the advertised addresses and the
+    /// excluded ones, in order.
+    pub fn all_addresses(&self) -> impl Iterator<Item = &Address> {
+        self.addresses.iter().chain(&self.excluded)
+    }
+
+    /// The skew of `priority`: (256 - priority) / 256 of a second in version 2
+    /// (RFC 3768, 6.1).
+    #[must_use]
+    pub fn skew(&self, priority: u8) -> Duration {
+        match self.version {
+            Version::V2 => Duration::from_secs(256 - u64::from(priority)).part(256),
+        }
+    }
+
+    /// Master_Down_Interval for `priority` (RFC 3768, 6.1).
+    #[must_use]
+    pub fn master_down(&self, priority: u8) -> Duration {
+        self.silence() + self.skew(priority)
+    }
+
+    /// How long every backup waits at least before it takes over:
+    /// Master_Down_Interval without skew.
+    #[must_use]
+    pub fn silence(&self) -> Duration {
+        self.advert_interval
+            .times(u64::from(self.down_timer_adverts))
+    }
+
+    /// The interval as it stands in adverts: whole seconds, 1..=255.
+    #[must_use]
+    pub fn wire_interval(&self) -> Interval {
+        let seconds = (self.advert_interval + Duration::from_millis(500)).as_secs();
+        Interval::Seconds(u8::try_from(seconds.clamp(1, 255)).unwrap_or(u8::MAX))
     }
 }

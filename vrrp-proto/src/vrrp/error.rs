@@ -9,7 +9,6 @@ use super::Interval;
 /// Why an advert is not accepted. The display form is keepalived's own
 /// wording without the leading `(instance) `.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
 pub enum DecodeError {
     /// Fewer than the eight bytes every message begins with. keepalived says
     /// so before it looks for the instance, hence without its name.

@@ -1,0 +1,82 @@
+//! BACKUP (RFC 3768, 6.4.2).
+
+use vrrp_proto::Datagram;
+
+use super::{PreemptDelay, VirtualRouter};
+use crate::action::Action;
+use crate::log::{InstanceLine, LogLine};
+use crate::settings::Preempt;
+use crate::time::Duration;
+
+/// A timer this much behind is worth a line in the log.
+pub(super) const LATE: Duration = Duration::from_secs(1);
+
+impl VirtualRouter {
+    /// An advert in BACKUP. A lower one is not answered and the timer runs on:
+    /// preemption comes one Master_Down after the last advert accepted.
+    pub(super) fn backup_receives(&mut self, datagram: &Datagram) {
+        let Some(heard) = self.accept(datagram) else {
+            return;
+        };
+        if heard.priority == 0 {
+            self.log(InstanceLine::BackupReceivedPriorityZero);
+            self.timers.master_down = Some(self.now + self.skew());
+        } else if heard.priority >= self.effective_priority {
+            if self.preempt_delay != PreemptDelay::Idle {
+                self.preempt_delay = PreemptDelay::Idle;
+                self.log(InstanceLine::PreemptDelayStopped);
+            }
+            self.follow();
+        } else if self.lets_lower_be() {
+            self.follow();
+        } else {
+            self.log(InstanceLine::LowerDiscarded {
+                source: heard.source,
+                priority: heard.priority,
+            });
+        }
+    }
+
+    /// The sender is our master: the timer starts anew.
+    fn follow(&mut self) {
+        self.timers.master_down = Some(self.now + self.master_down());
+    }
+
+    /// Preempt_Mode (RFC 3768, 6.1), and keepalived's delay of it.
+    fn lets_lower_be(&mut self) -> bool {
+        match (self.settings.preempt, self.preempt_delay) {
+            (Preempt::Yes, PreemptDelay::Idle | PreemptDelay::Until(_)) => false,
+            (Preempt::No, PreemptDelay::Idle | PreemptDelay::Until(_)) => true,
+            (Preempt::After(delay), PreemptDelay::Idle) => {
+                self.preempt_delay = PreemptDelay::Until(self.now + delay);
+                self.log(InstanceLine::PreemptDelayStarted(delay));
+                true
+            }
+            (Preempt::After(_), PreemptDelay::Until(end)) => self.now < end,
+        }
+    }
+
+    /// Master_Down.
+    pub(super) fn backup_timer(&mut self) {
+        let Some(deadline) = self
+            .timers
+            .master_down
+            .filter(|deadline| *deadline <= self.now)
+        else {
+            return;
+        };
+        let late = self.now.since(deadline);
+        if late >= LATE {
+            self.act(Action::Log(LogLine::TimerLate { late }));
+        }
+        if late >= self.settings.silence() {
+            // The whole process stood still for longer than it takes to count
+            // a master as down; that nothing was heard meanwhile says nothing.
+            self.log(InstanceLine::ListeningAgain { late });
+            self.follow();
+            return;
+        }
+        self.log(InstanceLine::AdvertTimeout);
+        self.become_master();
+    }
+}

@@ -1,0 +1,138 @@
+//! Effective priority and health, from what is tracked.
+
+use super::{Cause, Link, Running, Source, VirtualRouter};
+use crate::action::Notification;
+use crate::event::Health;
+use crate::log::InstanceLine;
+use crate::settings::{Script, Sense, Track};
+use crate::state::State;
+
+/// The address owner (RFC 3768, 5.3.4).
+pub(super) const OWNER: u8 = 255;
+
+/// What an unweighted script means for the router.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    Healthy,
+    /// No result yet.
+    Unknown,
+    Faulty,
+}
+
+fn verdict(script: &Script, health: Option<Health>) -> Verdict {
+    match (script.sense, health) {
+        (_, None) => Verdict::Unknown,
+        (Sense::Normal, Some(Health::Up)) | (Sense::Reverse, Some(Health::Down)) => {
+            Verdict::Healthy
+        }
+        (Sense::Normal, Some(Health::Down)) | (Sense::Reverse, Some(Health::Up)) => Verdict::Faulty,
+    }
+}
+
+/// What a weighted script adds: a positive weight while it succeeds, a
+/// negative one while it fails, nothing before the first result. `reverse`
+/// flips the sign of what is added.
+fn contribution(script: &Script, health: Option<Health>) -> i64 {
+    let weight = i64::from(script.weight);
+    let counts = match health {
+        Some(Health::Up) => weight > 0,
+        Some(Health::Down) => weight < 0,
+        None => false,
+    };
+    match (counts, script.sense) {
+        (false, Sense::Normal | Sense::Reverse) => 0,
+        (true, Sense::Normal) => weight,
+        (true, Sense::Reverse) => -weight,
+    }
+}
+
+impl VirtualRouter {
+    /// A script was judged, for the first time or anew.
+    pub(super) fn script_judged(&mut self, index: usize, health: Health) {
+        let Some(slot) = self.scripts.get_mut(index) else {
+            return;
+        };
+        if *slot == Some(health) {
+            return;
+        }
+        *slot = Some(health);
+        let from = self.effective_priority;
+        self.set_effective_priority();
+        let to = self.effective_priority;
+        if from != to {
+            self.log(InstanceLine::Priority { from, to });
+            if matches!(self.state, State::Backup | State::Master) {
+                self.notify(Notification::PriorityChanged(self.state));
+            }
+        }
+        self.judge(Cause::Other);
+    }
+
+    /// The sum of base and weights is not clamped on the way, only its end: a
+    /// script at +50 and one at -50 cancel out even at priority 254.
+    pub(super) fn set_effective_priority(&mut self) {
+        let before = self.skew();
+        self.effective_priority = if self.base_priority == OWNER {
+            OWNER
+        } else {
+            let weights: i64 = self
+                .settings
+                .scripts
+                .iter()
+                .zip(&self.scripts)
+                .map(|(script, health)| contribution(script, *health))
+                .sum();
+            let total = i64::from(self.base_priority) + weights;
+            u8::try_from(total.clamp(1, 254)).unwrap_or(254)
+        };
+        // The running Master_Down timer moves by the difference of the skews.
+        let after = self.skew();
+        if let Some(deadline) = &mut self.timers.master_down {
+            *deadline = *deadline - before + after;
+        }
+    }
+
+    /// The link or the source address keeps the router from taking part.
+    pub(super) fn network_is_down(&self) -> bool {
+        let link_down = self.link == Link::Down && self.settings.track_link == Track::Yes;
+        link_down || self.source == Source::Absent
+    }
+
+    fn unweighted_is(&self, wanted: Verdict) -> bool {
+        self.settings
+            .scripts
+            .iter()
+            .zip(&self.scripts)
+            .filter(|(script, _)| script.weight == 0)
+            .any(|(script, health)| verdict(script, *health) == wanted)
+    }
+
+    /// A fault as the present state sees it. A script without a result keeps
+    /// a router from starting, but is no reason to stop one that runs.
+    pub(super) fn is_faulty(&self) -> bool {
+        self.network_is_down() || self.unweighted_is(Verdict::Faulty)
+    }
+
+    /// An unweighted script has not been judged yet.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.unweighted_is(Verdict::Unknown)
+    }
+
+    /// Moves between taking part and FAULT as what is tracked demands.
+    pub(super) fn judge(&mut self, cause: Cause) {
+        match (self.state, self.running) {
+            (State::Init, Running::No) => {}
+            (State::Init, Running::Yes) => self.leave_init(),
+            (State::Backup | State::Master, Running::Yes | Running::No) => {
+                if self.is_faulty() {
+                    self.enter_fault();
+                }
+            }
+            (State::Fault, Running::Yes | Running::No) => {
+                if !self.is_faulty() && !self.is_waiting() {
+                    self.recover(cause);
+                }
+            }
+        }
+    }
+}
