@@ -1,5 +1,6 @@
 //! What was on the wire, and what tshark thinks of it.
 
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
@@ -39,6 +40,8 @@ pub struct Frame {
     pub tos: String,
     /// Seconds since the epoch.
     pub time: f64,
+    /// The address a gratuitous ARP announces, if it is one.
+    pub gratuitous: Option<Ipv4Addr>,
 }
 
 impl Frame {
@@ -49,7 +52,7 @@ impl Frame {
 }
 
 /// The columns [`frames`] asks tshark for.
-const FIELDS: [&str; 11] = [
+const FIELDS: [&str; 13] = [
     "eth.src",
     "frame.protocols",
     "_ws.expert.message",
@@ -61,6 +64,8 @@ const FIELDS: [&str; 11] = [
     "ip.ttl",
     "ip.dsfield",
     "frame.time_epoch",
+    "arp.src.proto_ipv4",
+    "arp.dst.proto_ipv4",
 ];
 
 impl Capture {
@@ -136,14 +141,17 @@ fn frame(line: &str) -> Frame {
             complaints.push(format!("{what} checksum status {status}"));
         }
     }
+    let (priority, destination, ttl, tos, time) = (next(), next(), next(), next(), next());
+    let (sender, target) = (next(), next());
     Frame {
         source,
         protocols,
         complaints,
-        priority: next().parse().ok(),
-        destination: next(),
-        ttl: next().parse().ok(),
-        tos: next(),
-        time: next().parse().unwrap_or_default(),
+        priority: priority.parse().ok(),
+        destination,
+        ttl: ttl.parse().ok(),
+        tos,
+        time: time.parse().unwrap_or_default(),
+        gratuitous: sender.parse().ok().filter(|_| sender == target),
     }
 }

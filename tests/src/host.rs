@@ -1,6 +1,7 @@
 //! One host of the lab.
 
 use std::fs;
+use std::io::{Read, Write};
 use std::net::Ipv4Addr;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -198,6 +199,17 @@ impl Host {
         stream.set_read_timeout(Some(COMMAND_LIMIT))?;
         stream.set_write_timeout(Some(COMMAND_LIMIT))?;
         Ok(stream)
+    }
+
+    /// Sends a command to a haproxy admin socket and gives the whole answer.
+    pub fn admin(&self, socket: &str, command: &str) -> Result<String> {
+        let mut stream = self.connect(socket)?;
+        stream.write_all(format!("{command}\n").as_bytes())?;
+        let mut answer = String::new();
+        stream
+            .read_to_string(&mut answer)
+            .with_context(|| format!("the answer to {command:?}"))?;
+        Ok(answer)
     }
 
     /// Runs `ip -batch` with these lines.

@@ -63,10 +63,10 @@ impl Lab {
         );
         for spec in specs {
             let (host, holder) = lab.add_host(spec, uid)?;
-            let [a, b, c, d] = spec.address.octets();
+            let mac = crate::pair::mac(spec.address);
             let name = &spec.name;
             wires += &format!(
-                "link add p-{name} type veth peer name {INTERFACE} address 02:00:{a:02x}:{b:02x}:{c:02x}:{d:02x} netns {holder}\n\
+                "link add p-{name} type veth peer name {INTERFACE} address {mac} netns {holder}\n\
                  link set p-{name} master br0\nlink set p-{name} up\n"
             );
             lab.hosts.push(host);

@@ -18,6 +18,7 @@
 pub mod binaries;
 pub mod capture;
 pub mod clock;
+pub mod differential;
 pub mod fixtures;
 pub mod host;
 pub mod lab;

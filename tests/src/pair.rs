@@ -21,7 +21,7 @@ use crate::node::{ApiServerSpec, Manner};
 use crate::owners::Owners;
 use crate::pki::Authority;
 use crate::task::Task;
-use crate::traffic::{ArpWatch, Client, ClientSpec};
+use crate::traffic::{ArpWatch, Client, ClientSpec, PokeSpec, Then};
 use crate::{binaries, fixtures, wait};
 
 /// The virtual address of the owner's files.
@@ -44,6 +44,9 @@ pub const SERVERS: [(&str, &str, Ipv4Addr); 3] = [
 pub const HAPROXY_CFG: &str = "/etc/haproxy/haproxy.cfg";
 /// Where the daemons look for their files.
 pub const KEEPALIVED_CONF: &str = "/etc/keepalived/keepalived.conf";
+
+/// The admin socket of the owner's haproxy.cfg.
+pub const ADMIN_SOCKET: &str = "/run/haproxy/admin.sock";
 
 /// How long anything may take that depends only on the machine's speed.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -319,6 +322,23 @@ impl Pair {
         )
     }
 
+    /// Makes one connection to a balancer's own address and says what came of it.
+    pub fn poke(&self, index: usize, send: &str, then: Then) -> Result<String> {
+        let target = SocketAddr::from((self.lb(index)?.spec.address, PORT));
+        let spec = PokeSpec {
+            target,
+            send: send.to_owned(),
+            then,
+        };
+        Ok(self
+            .lab
+            .host("client")?
+            .spawn_job("poke", &spec)?
+            .wait(PATIENCE)?
+            .success()?
+            .stdout)
+    }
+
     /// Waits until a balancer answers the client on its own address.
     pub fn wait_serves(&self, index: usize) -> Result<()> {
         let address = self.lb(index)?.spec.address;
@@ -362,8 +382,7 @@ impl Pair {
 
     /// Waits for a gratuitous ARP of the virtual address from a balancer after `since`.
     pub fn wait_garp(&self, index: usize, since: Moment, limit: Duration) -> Result<Moment> {
-        let [a, b, c, d] = self.lb(index)?.spec.address.octets();
-        let mac = format!("02:00:{a:02x}:{b:02x}:{c:02x}:{d:02x}");
+        let mac = mac(self.lb(index)?.spec.address);
         wait::until(
             &format!("a gratuitous ARP from {}", self.lb(index)?.name()),
             limit,
@@ -377,6 +396,12 @@ impl Pair {
         )
         .with_context(|| self.evidence())
     }
+}
+
+/// The hardware address of the host with this address.
+pub fn mac(address: Ipv4Addr) -> String {
+    let [a, b, c, d] = address.octets();
+    format!("02:00:{a:02x}:{b:02x}:{c:02x}:{d:02x}")
 }
 
 fn serve(host: &Host, name: &str) -> Result<Task> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-pub use crate::node::{Attempt, ClientSpec, Outcome, Sighting};
+pub use crate::node::{Attempt, ClientSpec, Outcome, PokeSpec, Sighting, Then};
 
 use crate::clock::Moment;
 use crate::host::Host;

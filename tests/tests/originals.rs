@@ -4,8 +4,9 @@
 
 use std::time::Duration;
 
+use e2e::capture::Capture;
 use e2e::clock::Moment;
-use e2e::pair::{Implementation::Original, PATIENCE, Pair, owners_files};
+use e2e::pair::{Implementation::Original, PATIENCE, Pair, VIP, owners_files};
 use e2e::scenario::{self, Fault};
 use e2e::traffic::{lost, tally};
 use e2e::wait;
@@ -22,6 +23,7 @@ fn the_owners_pair_of_originals_fails_over() -> anyhow::Result<()> {
         "all three backends answer: {:?}",
         tally(&attempts)
     );
+    let capture = Capture::start(&pair.lab, &["lb1", "lb2"])?;
     for fault in Fault::ALL {
         let there = scenario::strike(&mut pair, &client, fault)?;
         if fault == Fault::RouterKilled {
@@ -34,17 +36,25 @@ fn the_owners_pair_of_originals_fails_over() -> anyhow::Result<()> {
             })?;
         }
         let back = scenario::mend(&mut pair, &client, fault)?;
-        println!(
-            "{fault:?}: {:?} lost {} overlap {:?} gap {:?}; back {:?} lost {} overlap {:?} gap {:?}",
-            there.took(),
-            there.lost(),
-            there.overlap(),
-            there.gap(),
-            back.took(),
-            back.lost(),
-            back.overlap(),
-            back.gap()
+        assert!(
+            there.took() < Duration::from_secs(15),
+            "{fault:?} took {:?}",
+            there.took()
         );
+        assert!(
+            back.took() < Duration::from_secs(15),
+            "back from {fault:?} took {:?}",
+            back.took()
+        );
+    }
+    let frames = capture.finish()?;
+    let (adverts, others): (Vec<_>, Vec<_>) = frames.iter().partition(|frame| frame.is_advert());
+    assert!(
+        adverts.len() > 30 && others.iter().any(|frame| frame.gratuitous == Some(VIP)),
+        "{frames:?}"
+    );
+    for frame in &frames {
+        assert!(frame.complaints.is_empty(), "tshark: {frame:?}");
     }
     Ok(())
 }

@@ -7,6 +7,7 @@
 //! | `agent` | first process of a host: starts programs, reports, reaps |
 //! | `api-server` | TLS stand-in of a Kubernetes API server |
 //! | `client` | connects again and again and says who answered |
+//! | `poke` | makes one connection that does not go as it should |
 //! | `arp` | reports every gratuitous ARP on the wire |
 
 mod agent;
@@ -14,6 +15,7 @@ mod api_server;
 mod arp;
 mod client;
 mod namespace;
+mod poke;
 mod tls;
 
 use std::ffi::OsString;
@@ -29,6 +31,7 @@ pub use arp::Sighting;
 pub(crate) use namespace::NOT_ALLOWED;
 
 pub use client::{Attempt, ClientSpec, Outcome};
+pub use poke::{PokeSpec, Then};
 
 /// Runs one of the jobs; the second argument is its specification in JSON.
 pub fn main(args: Vec<OsString>) -> ExitCode {
@@ -50,6 +53,7 @@ fn run(args: &[OsString]) -> Result<ExitCode> {
         "agent" => agent::serve(&parse(spec)?),
         "api-server" => api_server::serve(&parse(spec)?),
         "client" => client::drive(&parse(spec)?),
+        "poke" => poke::poke(&parse(spec)?),
         "arp" => arp::listen(),
         other => bail!("no such job: {other:?}"),
     }
