@@ -19,11 +19,32 @@ pub mod sockopt;
 pub mod time;
 pub mod vrrp_socket;
 
+/// The system's own words for an error (`strerror(3)`), without the number that
+/// Rust appends.
+pub fn error_text(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    match text.split_once(" (os error ") {
+        Some((words, _)) => words.to_owned(),
+        None => text,
+    }
+}
+
 /// Turns libc's `-1` into the `errno` it left behind.
 pub(crate) fn check(ret: libc::c_int) -> std::io::Result<libc::c_int> {
     if ret < 0 {
         Err(std::io::Error::last_os_error())
     } else {
         Ok(ret)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn errors_have_the_systems_words() {
+        let error = std::io::Error::from_raw_os_error(libc::EBADF);
+        assert_eq!(super::error_text(&error), "Bad file descriptor");
+        let own = std::io::Error::other("no number");
+        assert_eq!(super::error_text(&own), "no number");
     }
 }

@@ -92,7 +92,22 @@ pub fn set_thread_name(name: &std::ffi::CStr) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether memory stays locked for pages mapped later as well.
+/// Gives faults (SIGSEGV, SIGBUS) their default action again: the process dies
+/// by the signal. The Rust runtime's handler swallows the first one that
+/// another process sends.
+///
+/// # Errors
+/// As `sigaction(2)`.
+pub fn default_fault_action() -> io::Result<()> {
+    use nix::sys::signal::{SigHandler, Signal, signal};
+    for which in [Signal::SIGSEGV, Signal::SIGBUS] {
+        // SAFETY: the default action runs no code of ours.
+        unsafe { signal(which, SigHandler::SigDfl) }?;
+    }
+    Ok(())
+}
+
+/// Keeps all memory of the process, mapped now or later, from being paged out.
 ///
 /// # Errors
 /// As `mlockall(2)`: `ENOMEM` beyond the limit, `EPERM` without privilege.
@@ -148,6 +163,19 @@ mod tests {
         set_core_dump(CoreDump::Disabled).unwrap();
         set_core_dump(CoreDump::Enabled).unwrap();
         set_parent_death_signal(nix::sys::signal::Signal::SIGTERM).unwrap();
+    }
+
+    #[test]
+    fn faults_sent_from_outside_are_fatal_again() {
+        default_fault_action().unwrap();
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let caught = status
+            .lines()
+            .find_map(|line| line.strip_prefix("SigCgt:\t"))
+            .unwrap();
+        let caught = u64::from_str_radix(caught, 16).unwrap();
+        let bits = [libc::SIGSEGV, libc::SIGBUS].map(|signal| 1_u64 << (signal - 1));
+        assert_eq!(bits.map(|bit| caught & bit), [0, 0]);
     }
 
     #[test]

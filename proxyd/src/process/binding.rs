@@ -6,10 +6,11 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use haproxy_cfg::model::{Bind, BindAddr, Config, Place, Proxy, StatsSocket, V6Only};
+use osys::error_text;
 use socket2::{Domain, Protocol, SockAddr, Socket as Socket2, Type};
 
 use super::sockets::{Inherited, Key, Listening, Owner, Socket, Sockets};
-use super::unix_socket::{self, errno_text};
+use super::unix_socket;
 
 /// How sockets are bound.
 #[derive(Clone, Copy, Debug)]
@@ -250,6 +251,14 @@ fn listen(
         start_listening(&socket.fd, wanted, backlog)?;
         listening.sockets.push(socket);
     }
+    // There were more workers before. Clients may be waiting in the queues of
+    // the other sockets, and closing one would reset them.
+    while let Some(fd) = inherited.take(&key) {
+        listening.sockets.push(Socket {
+            fd,
+            inherited: true,
+        });
+    }
     Ok(listening)
 }
 
@@ -281,7 +290,7 @@ fn take_over(number: i32) -> Result<OwnedFd, String> {
         .map_err(|error| {
             format!(
                 "cannot use file descriptor '{number}' : {}.",
-                errno_text(&error)
+                error_text(&error)
             )
         })?;
     let nonblocking = rustix::fs::fcntl_getfl(&fd)
@@ -290,7 +299,7 @@ fn take_over(number: i32) -> Result<OwnedFd, String> {
     nonblocking.map_err(|error| {
         format!(
             "cannot make socket non-blocking ({}) for [fd@{number}]",
-            errno_text(&error.into())
+            error_text(&error.into())
         )
     })?;
     Ok(fd)
@@ -305,7 +314,7 @@ fn open_inet(
 ) -> Result<OwnedFd, String> {
     let shown = shown(address);
     let explain =
-        |what: &str, error: &io::Error| format!("{what} ({}) for [{shown}]", errno_text(error));
+        |what: &str, error: &io::Error| format!("{what} ({}) for [{shown}]", error_text(error));
     let socket = Socket2::new(
         Domain::for_address(address),
         Type::STREAM.nonblocking(),
@@ -370,7 +379,7 @@ fn start_listening(fd: &OwnedFd, wanted: Wanted<'_>, backlog: u32) -> Result<(),
     }
     let backlog = i32::try_from(backlog).unwrap_or(i32::MAX);
     rustix::net::listen(fd, backlog).map_err(|error| {
-        let error = errno_text(&error.into());
+        let error = error_text(&error.into());
         match wanted.address() {
             BindAddr::Inet { addr, .. } => {
                 format!("cannot listen to socket ({error}) for [{}]", shown(*addr))

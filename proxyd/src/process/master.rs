@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use std::io;
 use std::os::fd::{OwnedFd, RawFd};
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use daemonkit::notify;
 use daemonkit::signals::Signals;
@@ -34,6 +35,9 @@ const WATCHED: [Signal; 9] = [
     Signal::SIGTTIN,
     Signal::SIGQUIT,
 ];
+
+/// How long a worker whose start failed may take to end.
+const FAREWELL: Duration = Duration::from_secs(5);
 
 /// Exit codes of workers that were asked to go.
 const ASKED_TO_GO: [i32; 3] = [0, 128 + libc::SIGTERM, 128 + libc::SIGINT];
@@ -84,7 +88,10 @@ impl Master {
         let started = Signals::block(&WATCHED).and_then(|signals| Ok((signals, split()?)));
         let (signals, child) = match started {
             Ok((_, Split::Child(child))) => {
-                drop(up);
+                // Not for this process: the other end must see the master's
+                // copy alone, and addresses that are not configured any more
+                // must close with it.
+                drop((up, inherited));
                 let service = startup::service(prepared, Parent::Master, Some(child));
                 return startup::finish(serve::run(service, &mut messages), &mut messages);
             }
@@ -153,9 +160,7 @@ impl Master {
             self.tell_ready();
             return;
         }
-        // It has ended already, or hangs.
-        let _ = kill(pid, Signal::SIGKILL);
-        let code = waitpid(pid, None).map_or(1, |status| exit_code(status).unwrap_or(1));
+        let code = end_of(pid);
         self.report_end(pid, false, code);
         if reload {
             let sockets = std::mem::take(&mut self.sockets);
@@ -324,6 +329,26 @@ impl Master {
             self.sockets = Sockets::default();
             self.inherited = Inherited::default();
             self.signal_workers(Signal::SIGTERM);
+        }
+    }
+}
+
+/// The exit code of a worker that did not come up. It is about to end by
+/// itself, having said why; one that hangs is ended.
+fn end_of(pid: Pid) -> i32 {
+    let begin = Instant::now();
+    loop {
+        match waitpid(pid, Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::StillAlive) if begin.elapsed() < FAREWELL => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            Ok(WaitStatus::StillAlive) => {
+                let _ = kill(pid, Signal::SIGKILL);
+                let status = waitpid(pid, None).ok().and_then(exit_code);
+                return status.unwrap_or(128 + libc::SIGKILL);
+            }
+            Ok(status) => return exit_code(status).unwrap_or(1),
+            Err(_) => return 1,
         }
     }
 }

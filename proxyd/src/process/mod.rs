@@ -35,6 +35,8 @@ pub(crate) fn main() -> ExitCode {
     // is opened here.
     osys::fd::remember_inherited();
     osys::time::load_zone();
+    // A crash must be told from outside by its signal; nothing depends on it.
+    let _ = osys::process::default_fault_action();
     let arguments: Vec<_> = std::env::args_os().collect();
     name_process(arguments.first().map_or(OsStr::new(""), |name| name));
     let program = arguments.first().cloned().unwrap_or_default();

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -93,7 +94,7 @@ pub(crate) fn change_directory(args: &Args) -> Result<(), String> {
         format!(
             "Could not change to directory {} : {}",
             directory.display(),
-            super::unix_socket::errno_text(&error)
+            osys::error_text(&error)
         )
     })
 }
@@ -116,6 +117,9 @@ fn prepare(
     change_directory(args).map_err(|text| stop(messages, &text))?;
     for what in unavailable(args) {
         messages.warning(what);
+    }
+    if let Some(path) = &args.fetch_from {
+        greet_old_process(path, messages)?;
     }
     let loaded = haproxy_cfg::load(args, &Host);
     messages.all(&loaded.messages);
@@ -210,6 +214,22 @@ fn unavailable(args: &Args) -> Vec<&'static str> {
         );
     }
     found
+}
+
+/// `-x`: the original's complaint if nobody answers at that socket. What it is
+/// for, addresses without a gap, `SO_REUSEPORT` gives here.
+fn greet_old_process(path: &OsString, messages: &mut Messages) -> Result<(), Refused> {
+    let shown = path.to_string_lossy();
+    if UnixStream::connect(path).is_err() {
+        let text = format!("Failed to connect to the old process socket '{shown}'");
+        messages.warning(&text);
+        messages.alert("Failed to get the sockets from the old process!");
+        return Err(Refused);
+    }
+    messages.warning(&format!(
+        "-x: sockets are not taken over from '{shown}' in this version, all addresses are bound anew."
+    ));
+    Ok(())
 }
 
 fn supervision(args: &Args, config: &Config) -> Supervision {

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use haproxy_cfg::model::UnixRights;
 use nix::unistd::{Gid, Uid, chown};
+use osys::error_text;
 use rustix::fs::Mode;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, socket_with};
 
@@ -98,15 +99,7 @@ fn apply(path: &Path, rights: &UnixRights) -> io::Result<()> {
 }
 
 fn explain(what: &str, error: &io::Error, path: &Path) -> Problem {
-    format!("{what} ({}) [{}]", errno_text(error), path.display())
-}
-
-/// The system's words for an error, without Rust's " (os error N)".
-pub(crate) fn errno_text(error: &io::Error) -> String {
-    error.raw_os_error().map_or_else(
-        || error.to_string(),
-        |number| nix::errno::Errno::from_raw(number).desc().to_owned(),
-    )
+    format!("{what} ({}) [{}]", error_text(error), path.display())
 }
 
 /// `<path>.<pid>.<suffix>`

@@ -176,17 +176,12 @@ impl Logger {
 
 /// A target that could not be written to; its text is the original's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("sendmsg()/writev() failed in logger #{logger}: {} (errno={errno})", errno_text(*.errno))]
+#[error("sendmsg()/writev() failed in logger #{logger}: {} (errno={errno})", osys::error_text(&std::io::Error::from_raw_os_error(*.errno)))]
 pub struct Failure {
     /// Position among the logger's targets, from 1.
     pub logger: usize,
     /// The system's error number.
     pub errno: i32,
-}
-
-/// The system's words for an error number, without Rust's " (os error N)".
-fn errno_text(errno: i32) -> String {
-    nix::errno::Errno::from_raw(errno).desc().to_owned()
 }
 
 #[cfg(test)]
