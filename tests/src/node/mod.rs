@@ -8,12 +8,14 @@
 //! | `api-server` | TLS stand-in of a Kubernetes API server |
 //! | `client` | connects again and again and says who answered |
 //! | `poke` | makes one connection that does not go as it should |
+//! | `forge` | sends one VRRP packet of any kind |
 //! | `arp` | reports every gratuitous ARP on the wire |
 
 mod agent;
 mod api_server;
 mod arp;
 mod client;
+mod forge;
 mod namespace;
 mod poke;
 mod tls;
@@ -31,6 +33,7 @@ pub use arp::Sighting;
 pub(crate) use namespace::NOT_ALLOWED;
 
 pub use client::{Attempt, ClientSpec, Outcome};
+pub use forge::ForgeSpec;
 pub use poke::{PokeSpec, Then};
 
 /// Runs one of the jobs; the second argument is its specification in JSON.
@@ -54,6 +57,7 @@ fn run(args: &[OsString]) -> Result<ExitCode> {
         "api-server" => api_server::serve(&parse(spec)?),
         "client" => client::drive(&parse(spec)?),
         "poke" => poke::poke(&parse(spec)?),
+        "forge" => forge::forge(&parse(spec)?),
         "arp" => arp::listen(),
         other => bail!("no such job: {other:?}"),
     }
