@@ -1,7 +1,7 @@
 //! Going into the background.
 
 use std::io::{self, Read as _, Write as _};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use nix::unistd::{Pid, dup2_stderr, dup2_stdin, dup2_stdout, setsid};
 use osys::process::{Fork, fork};
@@ -84,12 +84,25 @@ pub(crate) fn leave_session() {
     let _ = setsid();
 }
 
-/// Lets go of the standard streams: they read nothing and write nowhere.
-pub(crate) fn close_standard_streams() {
-    let Ok(null) = rustix::fs::open("/dev/null", OFlags::RDWR, Mode::empty()) else {
-        return;
-    };
-    let _ = dup2_stdin(&null);
-    let _ = dup2_stdout(&null);
-    let _ = dup2_stderr(&null);
+/// Where standard streams of a background process lead. Opened while the path
+/// can be reached: there need not be a `/dev/null` in the jail.
+#[derive(Debug)]
+pub(crate) struct Nowhere(Option<OwnedFd>);
+
+impl Nowhere {
+    pub(crate) fn open() -> Self {
+        let flags = OFlags::RDWR | OFlags::CLOEXEC;
+        Self(rustix::fs::open("/dev/null", flags, Mode::empty()).ok())
+    }
+
+    /// Lets go of the standard streams: from now on they read nothing and
+    /// write nowhere.
+    pub(crate) fn replace_standard_streams(self) {
+        let Some(null) = self.0 else {
+            return;
+        };
+        let _ = dup2_stdin(&null);
+        let _ = dup2_stdout(&null);
+        let _ = dup2_stderr(&null);
+    }
 }

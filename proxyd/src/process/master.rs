@@ -15,10 +15,10 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, fchdir};
 
-use super::daemonize::{Child, Split, Up, split};
+use super::daemonize::{Child, Nowhere, Split, Up, split};
 use super::messages::Messages;
 use super::reexec::{self, State, Worker};
-use super::serve::{self, Parent};
+use super::serve::{self, Ground, Parent};
 use super::sockets::{Inherited, Key, Sockets};
 use super::startup::{self, Prepared};
 use super::takeover::OldProcesses;
@@ -87,11 +87,11 @@ impl Master {
         // meet the default action before its handlers are in place.
         let started = Signals::block(&WATCHED).and_then(|signals| Ok((signals, split()?)));
         let (signals, child) = match started {
-            Ok((_, Split::Child(child))) => {
-                // Not for this process: the other end must see the master's
-                // copy alone, and addresses that are not configured any more
-                // must close with it.
-                drop((up, inherited));
+            Ok((signals, Split::Child(child))) => {
+                // What only the master may hold: an open directory leads out
+                // of any jail, and addresses that are not configured any more
+                // must close with the master's copy.
+                drop((signals, next, up, inherited));
                 let service = startup::service(prepared, Parent::Master, Some(child));
                 return startup::finish(serve::run(service, &mut messages), &mut messages);
             }
@@ -113,8 +113,13 @@ impl Master {
             exit_code: None,
             stopping: false,
         };
+        if ground == Ground::Background {
+            Nowhere::open().replace_standard_streams();
+        }
         master.admit(child, reload, &old);
-        startup::settle(ground, up);
+        if let Some(up) = up {
+            up.tell();
+        }
         master.supervise()
     }
 

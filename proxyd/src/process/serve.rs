@@ -7,7 +7,7 @@ use haproxy_cfg::model::Config;
 use nix::sys::signal::Signal;
 use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
 
-use super::daemonize::{Up, close_standard_streams};
+use super::daemonize::{Nowhere, Up};
 use super::messages::Messages;
 use super::takeover::OldProcesses;
 use super::{limits, privileges};
@@ -52,6 +52,7 @@ const WITHOUT_EFFECT: [Signal; 3] = [Signal::SIGUSR2, Signal::SIGALRM, Signal::S
 /// # Errors
 /// The start failed; the text is for the operator.
 pub(crate) fn run(service: Service, messages: &mut Messages) -> Result<(), String> {
+    let nowhere = (service.ground == Ground::Background).then(Nowhere::open);
     let global = &service.config.global;
     privileges::drop_root(global, messages)?;
     privileges::harden(global);
@@ -63,11 +64,11 @@ pub(crate) fn run(service: Service, messages: &mut Messages) -> Result<(), Strin
         .enable_all()
         .build()
         .map_err(|error| format!("[haproxy.main()] Cannot start the event loop: {error}."))?
-        .block_on(serve(service))
+        .block_on(serve(service, nowhere))
         .map_err(|error| format!("[haproxy.main()] {error:#}."))
 }
 
-async fn serve(service: Service) -> anyhow::Result<()> {
+async fn serve(service: Service, nowhere: Option<Nowhere>) -> anyhow::Result<()> {
     // Before anybody is told that this process is up, so that no signal that
     // follows meets the default action. SIGTERM and SIGINT keep it: the
     // process dies by them at once.
@@ -79,8 +80,8 @@ async fn serve(service: Service) -> anyhow::Result<()> {
         limits::forbid_new_processes();
     }
     service.old.dismiss();
-    if service.ground == Ground::Background {
-        close_standard_streams();
+    if let Some(nowhere) = nowhere {
+        nowhere.replace_standard_streams();
     }
     if let Some(up) = service.up {
         up.tell();

@@ -121,21 +121,25 @@ pub(crate) struct Sockets {
 }
 
 impl Sockets {
-    /// What the load balancer gets.
-    pub(crate) fn into_bound(self) -> Bound {
+    /// What the load balancer gets, with at most one descriptor per worker in
+    /// each entry; an address with more has several entries.
+    pub(crate) fn into_bound(self, workers: usize) -> Bound {
         let mut bound = Bound::default();
         for listening in self.list {
             let mut fds = listening.sockets.into_iter().map(|socket| socket.fd);
             match listening.owner {
                 Owner::Proxy { proxy, bind } => {
-                    let fds: Vec<_> = fds.collect();
-                    bound.listeners.push(BoundListener {
-                        proxy,
-                        bind,
-                        local: fds.first().and_then(local_address),
-                        fds,
-                        backlog: listening.backlog,
-                    });
+                    let mut fds = fds.peekable();
+                    let local = fds.peek().and_then(local_address);
+                    while fds.peek().is_some() {
+                        bound.listeners.push(BoundListener {
+                            proxy,
+                            bind,
+                            local,
+                            fds: fds.by_ref().take(workers.max(1)).collect(),
+                            backlog: listening.backlog,
+                        });
+                    }
                 }
                 Owner::Stats(socket) => {
                     if let Some(fd) = fds.next() {
@@ -220,11 +224,21 @@ mod tests {
         let bound = Sockets {
             list: vec![listening("b", false), first],
         }
-        .into_bound();
+        .into_bound(1);
         let order: Vec<_> = bound.listeners.iter().map(|one| one.proxy).collect();
         assert_eq!(order, [0, 3]);
         assert!(bound.listeners[0].local.unwrap().port() > 0);
         assert_eq!(bound.listeners[1].backlog, 7);
+    }
+
+    #[test]
+    fn no_entry_has_more_descriptors_than_workers() {
+        let mut one = listening("a", true);
+        one.sockets.extend(listening("a", true).sockets);
+        one.sockets.extend(listening("a", true).sockets);
+        let bound = Sockets { list: vec![one] }.into_bound(2);
+        let counts: Vec<_> = bound.listeners.iter().map(|one| one.fds.len()).collect();
+        assert_eq!(counts, [2, 1]);
     }
 
     #[test]

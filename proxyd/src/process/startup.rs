@@ -17,7 +17,7 @@ use haproxy_cfg::{Environment as _, Host};
 use rustix::fs::{Mode, OFlags};
 
 use super::binding::{self, Complaint};
-use super::daemonize::{Split, Up, close_standard_streams, leave_session, split};
+use super::daemonize::{Split, Up, leave_session, split};
 use super::limits::{self, Descriptors, Plan, Supervision};
 use super::master::{Master, Next};
 use super::messages::{self, Messages};
@@ -397,6 +397,8 @@ fn launch(
             Master::start(prepared, previous, inherited, next, messages, up)
         }
         Supervision::None => {
+            // Above all the directory: an open one leads out of any jail.
+            drop((next, inherited));
             let service = service(prepared, Parent::None, up);
             finish(serve::run(service, &mut messages), &mut messages)
         }
@@ -416,7 +418,7 @@ pub(crate) fn service(prepared: Prepared, parent: Parent, up: Option<Up>) -> Ser
     identity.pid = std::process::id();
     Service {
         config: prepared.config,
-        bound: prepared.sockets.into_bound(),
+        bound: prepared.sockets.into_bound(identity.workers),
         log: prepared.log,
         identity,
         old: prepared.old,
@@ -434,15 +436,5 @@ pub(crate) fn finish(served: Result<(), String>, messages: &mut Messages) -> Exi
             messages.alert(&text);
             ExitCode::FAILURE
         }
-    }
-}
-
-/// What a master in the background does once its worker is up.
-pub(crate) fn settle(ground: Ground, up: Option<Up>) {
-    if ground == Ground::Background {
-        close_standard_streams();
-    }
-    if let Some(up) = up {
-        up.tell();
     }
 }

@@ -63,7 +63,7 @@ fn each_worker_gets_a_socket_where_an_address_can_be_shared() {
             (Owner::Proxy { proxy: 0, bind: 1 }, 1),
         ]
     );
-    let bound = sockets.into_bound();
+    let bound = sockets.into_bound(2);
     assert_eq!(bound.listeners[0].local.unwrap().port(), port);
     assert_eq!(bound.listeners[1].local, None);
     assert!(std::os::unix::net::UnixStream::connect(&path).is_ok());
