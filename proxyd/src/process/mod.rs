@@ -64,6 +64,10 @@ fn run(args: Args, arguments: &[std::ffi::OsString]) -> ExitCode {
 /// `-c` and `-cc`.
 fn config_command(args: &Args) -> ExitCode {
     let mut messages = Messages::new();
+    if let Err(text) = startup::change_directory(args) {
+        messages.alert(&text);
+        return ExitCode::FAILURE;
+    }
     let loaded = haproxy_cfg::load(args, &Host);
     messages.all(&loaded.messages);
     ExitCode::from(u8::from(loaded.config.is_none()))
