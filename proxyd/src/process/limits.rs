@@ -136,8 +136,9 @@ pub(crate) struct CannotRaise {
 /// Raises the descriptor limit to what the plan needs; it is never lowered.
 ///
 /// # Errors
-/// The system does not allow that many; as many as it allows are set.
-pub(crate) fn raise(plan: &Plan) -> Result<(), CannotRaise> {
+/// The system does not allow that many. Unless the start ends there, as many
+/// as it allows are set.
+pub(crate) fn raise(plan: &Plan, strict: bool) -> Result<(), CannotRaise> {
     let now = Descriptors::of_process();
     if plan.nofile <= now.soft {
         return Ok(());
@@ -154,8 +155,10 @@ pub(crate) fn raise(plan: &Plan) -> Result<(), CannotRaise> {
     if set(plan.nofile, now.hard.max(plan.nofile)).is_ok() {
         return Ok(());
     }
-    // Privilege to go beyond the hard limit is missing: take all there is.
-    let _ = set(now.hard, now.hard);
+    if !strict {
+        // Privilege to go beyond the hard limit is missing: take all there is.
+        let _ = set(now.hard, now.hard);
+    }
     Err(CannotRaise {
         wanted: plan.nofile,
         limit: Descriptors::of_process().soft,

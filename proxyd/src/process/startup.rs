@@ -127,7 +127,13 @@ fn prepare(
     if config.global.quiet && !shows_all(args) {
         messages.set_quiet(true);
     }
-    let supervision = supervision(args, &config);
+    let supervision = if supervised {
+        // Workers of the earlier image still need their master, whatever the
+        // configuration says now.
+        Supervision::Master
+    } else {
+        supervision(args, &config)
+    };
     let workers = worker_count(&config);
     let plan = limits::plan(
         &config,
@@ -159,10 +165,16 @@ fn prepare(
     let sockets = bind(&config, options, &old, inherited, messages)?;
     let background =
         (args.daemon || config.global.daemon) && !args.foreground && !args.debug && !args.systemd;
-    let rest = limits::too_low(&plan).map_or(Ok(()), |text| {
-        complain(config.global.strict_limits, &text, messages)
+    let reach = limits::too_low(&plan).map_or(Ok(()), |text| {
+        messages.alert(&text);
+        // Without `strict-limits` it runs on, with fewer connections.
+        if config.global.strict_limits {
+            Err(Refused)
+        } else {
+            Ok(())
+        }
     });
-    let pidfile = rest.and_then(|()| {
+    let pidfile = reach.and_then(|()| {
         let wanted = background || supervision == Supervision::Master;
         open_pidfile(args, &config, wanted, messages)
     });
@@ -272,7 +284,7 @@ fn apply_limits(
     messages: &mut Messages,
 ) -> Result<(), Refused> {
     let strict = config.global.strict_limits;
-    if let Err(error) = limits::raise(plan) {
+    if let Err(error) = limits::raise(plan, strict) {
         complain(strict, &error.to_string(), messages)?;
     }
     if let Some(megabytes) = args.memory.filter(|count| *count > 0)
