@@ -26,7 +26,7 @@ pub(crate) fn run(config: &Path, log: Option<&Path>, options: &Options) -> u8 {
             return NO_LOG_FILE;
         }
     };
-    let loaded = keepalived_conf::load(config, options, &SystemEnvironment::default());
+    let loaded = keepalived_conf::load(config, options, &SystemEnvironment);
     let out: &mut dyn Write = match &mut file {
         Some(file) => file,
         None => &mut stderr,

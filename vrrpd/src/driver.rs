@@ -65,7 +65,13 @@ pub(crate) enum Command {
     Reload,
     Data,
     Stats,
+    /// keepalived has a function for it and this daemon has not.
+    Unavailable,
 }
+
+/// The real-time signals by which keepalived clears statistics and writes JSON, as
+/// `--signum` of Debian's gives them. Uncaught they would end the daemon.
+const KEEPALIVED_REALTIME: [i32; 2] = [36, 63];
 
 impl Signals {
     /// Begins to catch them; needs the runtime.
@@ -81,6 +87,10 @@ impl Signals {
             (Command::Stats, SignalKind::user_defined2()),
         ]
         .into_iter()
+        .chain(KEEPALIVED_REALTIME.map(|number| {
+            let kind = SignalKind::from_raw(number);
+            (Command::Unavailable, kind)
+        }))
         .map(|(command, kind)| Ok((command, signal(kind)?)))
         .collect::<std::io::Result<_>>()?;
         Ok(Self { watched })
@@ -142,8 +152,8 @@ impl Driver {
             if !inbox.packets.is_empty() {
                 self.engine.packets(now, std::mem::take(&mut inbox.packets));
             }
-            for event in &inbox.kernel {
-                self.engine.kernel_event(now, event);
+            if !inbox.kernel.is_empty() {
+                self.engine.kernel_events(now, &inbox.kernel);
             }
             for report in &inbox.reports {
                 self.engine.report(now, report);
@@ -164,6 +174,9 @@ impl Driver {
                     Command::Reload => self.begin_reload(),
                     Command::Data => dump::data(&self.engine, &self.log),
                     Command::Stats => dump::stats(&self.engine, &self.log),
+                    Command::Unavailable => self.log.info(
+                        "Clearing statistics and JSON output on signal are not supported",
+                    ),
                 }
             }
             if inbox.kernel_lost {
@@ -251,7 +264,7 @@ impl Driver {
         notify::reloading();
         let source = self.source.clone();
         self.loading = Some(tokio::task::spawn_blocking(move || {
-            let env = keepalived_conf::SystemEnvironment::default();
+            let env = keepalived_conf::SystemEnvironment;
             keepalived_conf::load(&source.path, &source.options, &env)
         }));
     }
@@ -305,7 +318,7 @@ impl Driver {
         while self.engine.is_busy() {
             let next = poll_fn(|cx| self.engine.kernel_mut().poll_event(cx));
             match tokio::time::timeout(LOOK, next).await {
-                Ok(Some(event)) => self.engine.kernel_event(self.clock.now(), &event),
+                Ok(Some(event)) => self.engine.kernel_events(self.clock.now(), &[event]),
                 Ok(None) => return,
                 Err(_) => {}
             }

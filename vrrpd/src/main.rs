@@ -80,7 +80,9 @@ fn dispatch(options: &Options) -> u8 {
     if let Some(name) = options.namespace.as_deref()
         && let Err(error) = enter_namespace(name)
     {
-        say(&format!("Unable to set network namespace {name}: {error}"));
+        say(&format!(
+            "Unable to set network namespace {name} - exiting ({error})"
+        ));
         return USAGE_ERROR;
     }
     let config = options

@@ -39,7 +39,7 @@ pub(crate) fn daemon(options: &Options, config: PathBuf) -> u8 {
     let loaded = keepalived_conf::load(
         &source.path,
         &source.options,
-        &keepalived_conf::SystemEnvironment::default(),
+        &keepalived_conf::SystemEnvironment,
     );
     let global = loaded
         .config

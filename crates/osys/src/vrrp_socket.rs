@@ -113,7 +113,8 @@ impl Sender {
         // Our own adverts do not come back, and none ever waits here unread.
         socket.set_multicast_loop_v4(false)?;
         socket.set_recv_buffer_size(0)?;
-        setsockopt(&socket, sockopt::Priority, &PRIORITY_CONTROL)?;
+        // Above 6 it takes CAP_NET_ADMIN, without which adverts queue with the rest.
+        let _ = setsockopt(&socket, sockopt::Priority, &PRIORITY_CONTROL);
         Ok(Self { socket })
     }
 

@@ -17,6 +17,7 @@ use keepalived_conf::Config;
 use netif::{Change, Event as KernelEvent, Kernel, Link, Operation, Origin, View};
 use vrrp_core::{Duration, Event, Time, VirtualRouter};
 use vrrp_proto::Datagram;
+use vrrp_proto::vrrp::DecodeError;
 
 use self::slot::{Ground, Slot};
 use crate::limit::Limiter;
@@ -164,29 +165,29 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
         }
     }
 
-    /// The kernel reported something.
-    pub(crate) fn kernel_event(&mut self, now: Time, event: &KernelEvent) {
-        if let KernelEvent::Done {
-            operation,
-            key,
-            result,
-        } = event
-        {
-            self.request_done(*operation, *key, result);
+    /// The kernel reported something. All that is known is taken in before any of it
+    /// is acted upon: an address that went and came back has not gone.
+    pub(crate) fn kernel_events(&mut self, now: Time, events: &[KernelEvent]) {
+        let mut changes = Vec::new();
+        for event in events {
+            if let KernelEvent::Done {
+                operation,
+                key,
+                result,
+            } = event
+            {
+                self.request_done(*operation, *key, result);
+            }
+            changes.extend(self.view.apply(event));
         }
-        let changes = self.view.apply(event);
-        let first = matches!(event, KernelEvent::Snapshot(_)) && !self.started;
-        if first {
+        for change in &changes {
+            self.changed(now, change);
+        }
+        if !self.started {
             self.tick(now);
-            return;
+        } else if !changes.is_empty() {
+            self.survey(now);
         }
-        if changes.is_empty() {
-            return;
-        }
-        for change in changes {
-            self.changed(now, &change);
-        }
-        self.survey(now);
     }
 
     /// A script's run ended.
@@ -354,36 +355,29 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
         self.handle_limited(now, index, Event::Packet(datagram));
     }
 
+    /// A packet for none of our routers.
     fn unknown(&mut self, now: Time, datagram: &Datagram) {
-        if !self.config.global.log_unknown_vrids {
+        let Some(vrid) = datagram.vrid() else {
+            let length = datagram.total_len();
+            self.log_limited(now, &DecodeError::Truncated { length }.to_string());
             return;
-        }
-        let line = match datagram.vrid() {
-            Some(vrid) => format!(
-                "Received advert from {} for unknown VRID {vrid}",
-                datagram.source
-            ),
-            None => format!("Received truncated packet from {}", datagram.source),
         };
-        self.log_limited(now, &line);
+        if self.config.global.log_unknown_vrids {
+            let source = datagram.source;
+            self.log_limited(now, &format!("Unknown VRID {vrid} received from {source}"));
+        }
     }
 
     fn changed(&mut self, now: Time, change: &Change) {
         match change {
-            Change::LinkAppeared(link) => self.log_link(link, "appeared", None),
-            Change::LinkGone(link) => self.log_link(link, "removed", None),
+            Change::LinkAppeared(link) => self.log_link(link, "added", None),
+            Change::LinkGone(link) => self.log_link(link, "deleted", None),
             Change::LinkChanged { before, after } => {
                 self.log_link(after, "", Some(before.is_usable()));
             }
-            Change::AddressAppeared(address) => {
-                if self.switches.monitor_addresses {
-                    self.log_address(address.key, "added");
-                }
-            }
+            Change::AddressAppeared(address) => self.log_address(address.key, Presence::New),
             Change::AddressGone { key, origin } => {
-                if self.switches.monitor_addresses {
-                    self.log_address(*key, "deleted");
-                }
+                self.log_address(*key, Presence::Gone);
                 if *origin == Origin::Others {
                     self.address_gone(now, *key);
                 }
@@ -392,7 +386,7 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
     }
 
     fn address_gone(&mut self, now: Time, key: netif::AddressKey) {
-        if self.setting.contains_key(&key) {
+        if self.setting.contains_key(&key) || self.view.holds(key) {
             return;
         }
         for index in 0..self.slots.len() {
@@ -543,16 +537,40 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
         }
     }
 
-    fn log_address(&self, key: netif::AddressKey, what: &str) {
-        let device = self
-            .view
-            .link(key.ifindex)
-            .map_or("?", |link| link.name.as_str());
-        self.log.info(&format!(
-            "Address {}/{} {what} on {device}",
-            key.addr, key.prefix
-        ));
+    /// `-a` names every address, `-D` those that are not ours on our interfaces.
+    fn log_address(&self, key: netif::AddressKey, presence: Presence) {
+        let Some(link) = self.view.link(key.ifindex) else {
+            return;
+        };
+        let (address, device) = (key.addr, &link.name);
+        if self.switches.monitor_addresses {
+            let what = match presence {
+                Presence::New => "added to",
+                Presence::Gone => "removed from",
+            };
+            self.log.info(&format!(
+                "Netlink reflector reports IP {address} {what} {device}"
+            ));
+        }
+        let ours = |slot: &Slot| {
+            let mut addresses = slot::addresses(slot.settings());
+            slot.settings().interface == *device
+                && !addresses.any(|virtual_| virtual_.address == address)
+        };
+        if self.log.is_detailed() && self.slots.iter().any(ours) {
+            self.log.info(&match presence {
+                Presence::New => format!("Assigned address {address} for interface {device}"),
+                Presence::Gone => format!("Deassigned address {address} from interface {device}"),
+            });
+        }
     }
+}
+
+/// Whether an address came or went.
+#[derive(Debug, Clone, Copy)]
+enum Presence {
+    New,
+    Gone,
 }
 
 #[cfg(test)]

@@ -102,7 +102,7 @@ impl Host {
     fn settle(&mut self) {
         let mut cx = Context::from_waker(Waker::noop());
         while let Poll::Ready(Some(event)) = self.engine.kernel_mut().poll_event(&mut cx) {
-            self.engine.kernel_event(self.now, &event);
+            self.engine.kernel_events(self.now, &[event]);
         }
     }
 
@@ -304,7 +304,7 @@ fn leftovers_go_and_the_hosts_own_addresses_stay() {
     while let Poll::Ready(Some(event)) = host.engine.kernel_mut().poll_event(&mut cx) {
         last = Some(event);
     }
-    host.engine.kernel_event(host.now, &last.unwrap());
+    host.engine.kernel_events(host.now, &[last.unwrap()]);
     host.settle();
     assert!(!host.holds_vip());
     assert_eq!(host.kernel.addresses().len(), 1);
