@@ -10,7 +10,7 @@ use super::{Cause, Link, VirtualRouter, priority};
 use crate::action::{Action, Notification};
 use crate::log::{InstanceLine, LogLine};
 use crate::settings::{Garp, OnAdvert};
-use crate::time::Duration;
+use crate::time::{Duration, Time};
 
 /// Adverts of lower priority, or of priority 0, that follow an answered one
 /// this closely are not answered again: the sender has the answer already, and a forger gets no amplifier.
@@ -131,11 +131,8 @@ impl VirtualRouter {
             self.listen_first();
             return;
         }
-        if self
-            .timers
-            .lease
-            .is_some_and(|deadline| deadline <= self.now)
-        {
+        let due = |timer: Option<Time>| timer.is_some_and(|deadline| deadline <= self.now);
+        if due(self.timers.lease) || due(self.timers.advert) {
             self.refresh_addresses();
         }
         if let Some(deadline) = take_due(&mut self.timers.advert, self.now) {
@@ -143,7 +140,6 @@ impl VirtualRouter {
             if late >= LATE {
                 self.act(Action::Log(LogLine::TimerLate { late }));
             }
-            self.refresh_addresses();
             self.send_advert();
             // In step with the last one, unless a whole interval was missed.
             let interval = self.settings.advert_interval;
