@@ -1,7 +1,7 @@
 //! What must not stop a daemon, and what must stop it with the original's words and exit code.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr};
 use std::time::Duration;
 
 use e2e::clock::Moment;
@@ -60,6 +60,13 @@ fn a_balancer_that_cannot_start_says_why_as_the_original_does() -> anyhow::Resul
     )?;
     compare("unknown keyword", &OWNERS.replace("balance ", "balanse "))?;
     compare("empty", "")?;
+    for whose in [Ours, Original] {
+        let running = contest.host(whose)?.processes_named(&["haproxy"])?;
+        assert!(
+            running.is_empty(),
+            "{whose:?} started although it should not: {running:?}"
+        );
+    }
     let mut holders = Vec::new();
     for whose in [Ours, Original] {
         holders.push(occupy(contest.host(whose)?)?);
@@ -275,7 +282,8 @@ fn wrong_packets_change_nothing_and_are_named() -> anyhow::Result<()> {
                 version_type: 0x31,
                 ..good
             }
-            .bytes(),
+            .bytes()[..12]
+                .to_vec(),
             "wrong version. Received 3 and expect 2",
         ),
         (Advert { count: 2, ..good }.bytes(), "vrrp packet too"),
@@ -428,10 +436,14 @@ fn runtime_commands_of_any_kind_leave_the_balancer_serving() -> anyhow::Result<(
         ";".repeat(10_000),
     ] {
         let mut stream = host.connect(ADMIN_SOCKET)?;
+        // The original waits for more until its own timeout of 30 s.
+        stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+        stream.set_write_timeout(Some(Duration::from_secs(1)))?;
         // Refusing the rest of it is as good an answer as any.
         let _refused = stream
             .write_all(line.as_bytes())
             .and_then(|()| stream.write_all(b"\n"));
+        let _closed = stream.shutdown(Shutdown::Write);
         let mut answer = Vec::new();
         let _reset = stream.read_to_end(&mut answer);
     }
