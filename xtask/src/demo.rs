@@ -70,7 +70,7 @@ pub(crate) fn demo(options: &Options) -> Result<ExitCode> {
 }
 
 fn show(whose: Implementation) -> Result<()> {
-    say(&picture());
+    say(&picture(whose));
     let begin = Moment::now();
     let mut pair = Pair::prepare(pair::owners_files([whose; 2], [whose; 2]))
         .context("cannot set up the lab")?;
@@ -230,12 +230,16 @@ fn seconds(from: Moment, to: Moment) -> f64 {
     to.since(from).as_secs_f64()
 }
 
-fn picture() -> String {
+fn picture(whose: Implementation) -> String {
+    let daemons = match whose {
+        Implementation::Ours => "proxyd and vrrpd",
+        Implementation::Original => "haproxy and keepalived",
+    };
     format!(
         "\n      client ──── {VIP}:{PORT} (virtual address)\n\
          \x20                 │\n\
          \x20        ┌────────┴────────┐\n\
-         \x20   lb1 10.0.254.252   lb2 10.0.254.251      proxyd + vrrpd, the owner's two files\n\
+         \x20   lb1 10.0.254.252   lb2 10.0.254.251      {daemons} with the owner's two files\n\
          \x20        └────────┬────────┘\n\
          \x20   k8s-master-1  k8s-master-2  k8s-master-3  TLS stand-ins on {PORT}\n"
     )

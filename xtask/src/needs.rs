@@ -1,14 +1,18 @@
 //! What a task needs beside Rust, and how it gets it.
 
 use std::fs;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::geteuid;
 
 use crate::run::{command, run, say, works};
+
+/// Where Debian's maintainer scripts ask whether they may start a daemon.
+const POLICY: &str = "/usr/sbin/policy-rc.d";
 
 /// A program and the Debian package that brings it.
 #[derive(Debug)]
@@ -125,7 +129,7 @@ pub(crate) fn provide(needs: &[&Need], install: Install) -> Result<()> {
 }
 
 fn install_packages(packages: &[&str]) -> Result<()> {
-    let _no_daemons = NoDaemons::declare()?;
+    let _no_daemons = NoDaemons::declare(Path::new(POLICY))?;
     let wait = "DPkg::Lock::Timeout=300";
     run(command("apt-get", &["-o", wait, "update"]).env("DEBIAN_FRONTEND", "noninteractive"))?;
     let mut arguments = vec!["-o", wait, "install", "--yes", "--no-install-recommends"];
@@ -141,41 +145,50 @@ fn install_packages(packages: &[&str]) -> Result<()> {
 }
 
 /// Debian's way to say that installing a package must not start its daemon
-/// (policy-rc.d); in force while this value lives.
+/// (policy-rc.d); in force while this value lives. Ctrl-C waits that long too:
+/// the policy must not outlive the installation, nor a package be half installed.
 struct NoDaemons {
-    ours: bool,
+    policy: Option<PathBuf>,
+    held_back: SigSet,
 }
 
-const POLICY: &str = "/usr/sbin/policy-rc.d";
-
 impl NoDaemons {
-    fn declare() -> Result<Self> {
-        let file = fs::OpenOptions::new()
+    fn declare(policy: &Path) -> Result<Self> {
+        let mut held_back = SigSet::empty();
+        for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+            held_back.add(signal);
+        }
+        held_back.thread_block()?;
+        let mut declared = Self {
+            policy: None,
+            held_back,
+        };
+        match fs::OpenOptions::new()
             .write(true)
             .create_new(true)
             .mode(0o755)
-            .open(POLICY);
-        match file {
+            .open(policy)
+        {
             Ok(mut file) => {
+                declared.policy = Some(policy.to_owned());
                 // 101: action forbidden by policy.
                 file.write_all(b"#!/bin/sh\nexit 101\n")
-                    .with_context(|| format!("cannot write {POLICY}"))?;
-                Ok(Self { ours: true })
+                    .with_context(|| format!("cannot write {}", policy.display()))?;
+                Ok(declared)
             }
             // Somebody has a policy already: it is theirs to keep.
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-                Ok(Self { ours: false })
-            }
-            Err(error) => Err(error).with_context(|| format!("cannot write {POLICY}")),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(declared),
+            Err(error) => Err(error).with_context(|| format!("cannot write {}", policy.display())),
         }
     }
 }
 
 impl Drop for NoDaemons {
     fn drop(&mut self) {
-        if self.ours {
-            let _gone_already = fs::remove_file(POLICY);
+        if let Some(policy) = &self.policy {
+            let _gone_already = fs::remove_file(policy);
         }
+        let _unblocked = self.held_back.thread_unblock();
     }
 }
 
@@ -190,4 +203,38 @@ pub(crate) fn there(program: &str) -> bool {
 /// Whether cargo has this subcommand.
 pub(crate) fn cargo_has(subcommand: &str) -> bool {
     works(crate::run::cargo(&[subcommand, "--version"]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_policy_lives_as_long_as_the_installation() {
+        let dir = std::env::temp_dir().join(format!("policy-{}", std::process::id()));
+        fs::create_dir(&dir).unwrap();
+        let policy = dir.join("policy-rc.d");
+        let declared = NoDaemons::declare(&policy).unwrap();
+        assert!(fs::read_to_string(&policy).unwrap().contains("exit 101"));
+        drop(declared);
+        assert!(!policy.exists());
+        // Somebody else's stays.
+        fs::write(&policy, "theirs").unwrap();
+        drop(NoDaemons::declare(&policy).unwrap());
+        assert_eq!(fs::read_to_string(&policy).unwrap(), "theirs");
+        fs::remove_dir_all(&dir).unwrap();
+    }
+
+    #[test]
+    fn what_is_missing_is_named_with_its_package() {
+        let need = Need {
+            program: "no-such-program",
+            package: "no-such-package",
+            why: "to be missing",
+        };
+        let error = provide(&[&need], Install::Never).unwrap_err().to_string();
+        assert!(error.contains("missing: no-such-package"), "{error}");
+        assert!(error.contains("apt-get install"), "{error}");
+        assert!(provide(&[&LAB[0]], Install::Never).is_ok());
+    }
 }
