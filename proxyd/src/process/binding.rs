@@ -49,6 +49,15 @@ enum Wanted<'a> {
     },
 }
 
+/// The step in which an address met a problem.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    /// Up to `bind(2)`.
+    Binding,
+    /// Up to `listen(2)`.
+    Starting,
+}
+
 /// Families in the order in which the original binds them.
 const FAMILIES: [Family; 3] = [Family::Inet6, Family::Inet4, Family::Unix];
 
@@ -79,16 +88,10 @@ pub(crate) fn bind_all(
             if sockets.list.iter().any(|done| done.owner == one.owner()) {
                 continue;
             }
-            let mut warnings = Vec::new();
-            match listen(*one, options, inherited, &mut warnings) {
+            match listen(*one, options, inherited, &mut complaints) {
                 Ok(listening) => sockets.list.push(listening),
-                Err(problem) => complaints.push(Complaint::Alert(one.complain(&problem))),
+                Err(problem) => complaints.push(Complaint::Alert(problem)),
             }
-            complaints.extend(
-                warnings
-                    .iter()
-                    .map(|problem| Complaint::Warning(one.complain(problem))),
-            );
         }
     }
     complaints
@@ -167,14 +170,19 @@ impl<'a> Wanted<'a> {
         }
     }
 
-    fn complain(&self, problem: &str) -> String {
+    /// A whole message about a problem of this address.
+    fn complain(&self, step: Step, problem: &str) -> String {
+        let step = match step {
+            Step::Binding => "Binding",
+            Step::Starting => "Starting",
+        };
         let place = self.place();
         let whose = match self {
             Self::Proxy { proxy, .. } => format!("{} {}", proxy.kind.word(), proxy.name),
             Self::Stats { .. } => "frontend GLOBAL".to_owned(),
         };
         format!(
-            "Binding [{}:{}] for {whose}: {problem}",
+            "{step} [{}:{}] for {whose}: {problem}",
             place.file, place.line
         )
     }
@@ -215,10 +223,13 @@ fn listen(
     wanted: Wanted<'_>,
     options: Options,
     inherited: &mut Inherited,
-    warnings: &mut Vec<String>,
+    complaints: &mut Vec<Complaint>,
 ) -> Result<Listening, String> {
     let key = wanted.key();
     let backlog = wanted.backlog(options);
+    let binding = |problem: String| wanted.complain(Step::Binding, &problem);
+    let starting = |problem: String| wanted.complain(Step::Starting, &problem);
+    let mut warnings = Vec::new();
     let mut listening = Listening {
         owner: wanted.owner(),
         key: key.clone(),
@@ -236,7 +247,7 @@ fn listen(
                 if let (BindAddr::Unix(path), Wanted::Stats { socket, .. }) =
                     (wanted.address(), wanted)
                 {
-                    unix_socket::update_rights(path, &socket.rights)?;
+                    unix_socket::update_rights(path, &socket.rights).map_err(binding)?;
                 }
                 Socket {
                     fd,
@@ -244,13 +255,17 @@ fn listen(
                 }
             }
             None => Socket {
-                fd: open(wanted, options, warnings)?,
+                fd: open(wanted, options, &mut warnings).map_err(binding)?,
                 inherited: false,
             },
         };
-        start_listening(&socket.fd, wanted, backlog)?;
+        let mut warn = |problem| warnings.push(starting(problem));
+        start_listening(&socket.fd, wanted, backlog, &mut warn).map_err(starting)?;
         listening.sockets.push(socket);
     }
+    // Each worker's socket has met the same problems.
+    warnings.dedup();
+    complaints.extend(warnings.into_iter().map(Complaint::Warning));
     // There were more workers before. Clients may be waiting in the queues of
     // the other sockets, and closing one would reset them.
     while let Some(fd) = inherited.take(&key) {
@@ -331,7 +346,7 @@ fn open_inet(
     }
     if let Wanted::Proxy { bind, .. } = wanted {
         prepare(&socket, address, bind, &mut |what, error| {
-            warnings.push(explain(what, error));
+            warnings.push(wanted.complain(Step::Binding, &explain(what, error)));
         });
     }
     socket
@@ -373,9 +388,16 @@ fn prepare(
     }
 }
 
-fn start_listening(fd: &OwnedFd, wanted: Wanted<'_>, backlog: u32) -> Result<(), String> {
-    if let (BindAddr::Inet { .. }, Wanted::Proxy { bind, .. }) = (wanted.address(), wanted) {
-        tune(fd, bind);
+fn start_listening(
+    fd: &OwnedFd,
+    wanted: Wanted<'_>,
+    backlog: u32,
+    warn: &mut dyn FnMut(String),
+) -> Result<(), String> {
+    if let (BindAddr::Inet { addr, .. }, Wanted::Proxy { bind, .. }) = (wanted.address(), wanted) {
+        tune(fd, bind, &mut |what| {
+            warn(format!("{what} for [{}]", shown(*addr)));
+        });
     }
     let backlog = i32::try_from(backlog).unwrap_or(i32::MAX);
     rustix::net::listen(fd, backlog).map_err(|error| {
@@ -390,26 +412,48 @@ fn start_listening(fd: &OwnedFd, wanted: Wanted<'_>, backlog: u32) -> Result<(),
                     path.display()
                 )
             }
-            BindAddr::Abns(_) => format!("cannot listen to UNIX socket ({error})"),
+            BindAddr::Abns(_) => format!("cannot listen to UNIX socket ({error}) []"),
             BindAddr::Fd(number) => format!("cannot listen to socket ({error}) for [fd@{number}]"),
         }
     })
 }
 
-/// Options of a TCP listener that accepted connections inherit. A kernel
-/// without one of them serves all the same.
-fn tune(fd: &OwnedFd, bind: &Bind) {
+/// Options of a TCP listener that accepted connections inherit. One that
+/// cannot be had is worth a warning, not the service.
+fn tune(fd: &OwnedFd, bind: &Bind, warn: &mut dyn FnMut(String)) {
     let socket = socket2::SockRef::from(fd);
+    // Off is the default; it matters for a socket that was inherited.
     let _ = socket.set_linger(None);
-    if let Some(size) = bind.mss.and_then(|size| u32::try_from(size).ok()) {
-        let _ = socket.set_tcp_mss(size);
+    if let Some(wanted) = bind.mss {
+        let size = maximum_segment(&socket, wanted);
+        if size.is_none_or(|size| socket.set_tcp_mss(size).is_err()) {
+            warn(format!("cannot set MSS to {wanted}"));
+        }
     }
-    let _ = socket.set_tcp_user_timeout(Some(bind.tcp_ut.unwrap_or(Duration::ZERO)));
-    let _ = osys::sockopt::set_tcp_defer_accept(fd.as_fd(), i32::from(bind.defer_accept));
+    let timeout = socket.set_tcp_user_timeout(Some(bind.tcp_ut.unwrap_or(Duration::ZERO)));
+    if bind.tcp_ut.is_some() && timeout.is_err() {
+        warn("cannot set TCP User Timeout".to_owned());
+    }
+    let deferred = osys::sockopt::set_tcp_defer_accept(fd.as_fd(), i32::from(bind.defer_accept));
+    if bind.defer_accept && deferred.is_err() {
+        warn("cannot enable DEFER_ACCEPT".to_owned());
+    }
     if bind.tfo {
         let queue = bind.backlog.and_then(|count| i32::try_from(count).ok());
-        let _ = osys::sockopt::set_tcp_fastopen(fd.as_fd(), queue.unwrap_or(FASTOPEN_QUEUE));
+        let queue = queue.unwrap_or(FASTOPEN_QUEUE);
+        if osys::sockopt::set_tcp_fastopen(fd.as_fd(), queue).is_err() {
+            warn("cannot enable TCP_FASTOPEN".to_owned());
+        }
     }
+}
+
+/// `mss`: a negative value counts down from the system's default.
+fn maximum_segment(socket: &socket2::SockRef<'_>, wanted: i32) -> Option<u32> {
+    if wanted >= 0 {
+        return u32::try_from(wanted).ok();
+    }
+    let default = i64::from(socket.tcp_mss().ok()?);
+    u32::try_from(default + i64::from(wanted)).ok()
 }
 
 /// Connections with data in their SYN that may wait if no backlog is set.

@@ -12,6 +12,7 @@ use haproxy_cfg::model::UnixRights;
 use nix::unistd::{Gid, Uid, chown};
 use osys::error_text;
 use rustix::fs::Mode;
+use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, socket_with};
 
 /// What went wrong, in the original's words.
@@ -20,31 +21,69 @@ pub(crate) type Problem = String;
 /// Binds `path` with these rights. It does not listen yet.
 ///
 /// # Errors
-/// The step that failed; nothing of ours is left behind then.
+/// The step that failed; what was at `path` before is there again then.
 pub(crate) fn bind_path(path: &Path, rights: &UnixRights) -> Result<OwnedFd, Problem> {
     let temporary = with_suffix(path, "tmp");
+    let backup = with_suffix(path, "bak");
     // Left over from a process of the same number that was killed.
-    let _ = std::fs::remove_file(&temporary);
+    for leftover in [&temporary, &backup] {
+        remove(leftover).map_err(|error| {
+            explain(
+                "error when trying to unlink previous UNIX socket",
+                &error,
+                path,
+            )
+        })?;
+    }
+    preserve(path, &backup).map_err(|error| {
+        explain(
+            "error when trying to preserve previous UNIX socket",
+            &error,
+            path,
+        )
+    })?;
+    let socket = place(path, &temporary, rights);
+    if socket.is_err() {
+        let _ = std::fs::remove_file(&temporary);
+        let _ = std::fs::rename(&backup, path);
+    }
+    let _ = std::fs::remove_file(&backup);
+    socket
+}
+
+fn place(path: &Path, temporary: &Path, rights: &UnixRights) -> Result<OwnedFd, Problem> {
     let socket =
         new_socket().map_err(|error| explain("cannot create UNIX socket", &error, path))?;
-    SocketAddrUnix::new(temporary.as_path())
+    SocketAddrUnix::new(temporary)
         .and_then(|address| bind(&socket, &address))
         .map_err(|error| explain("cannot bind UNIX socket", &error.into(), path))?;
-    let placed = apply(&temporary, rights)
-        .map_err(|error| explain("cannot change UNIX socket ownership", &error, path))
-        .and_then(|()| {
-            std::fs::rename(&temporary, path).map_err(|error| {
-                explain(
-                    "cannot switch final and temporary UNIX sockets",
-                    &error,
-                    path,
-                )
-            })
-        });
-    if placed.is_err() {
-        let _ = std::fs::remove_file(&temporary);
+    apply(temporary, rights)
+        .map_err(|error| explain("cannot change UNIX socket ownership", &error, path))?;
+    std::fs::rename(temporary, path).map_err(|error| {
+        explain(
+            "cannot switch final and temporary UNIX sockets",
+            &error,
+            path,
+        )
+    })?;
+    Ok(socket)
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
-    placed.map(|()| socket)
+}
+
+/// A second name for what is at `path`, if there is anything.
+fn preserve(path: &Path, backup: &Path) -> io::Result<()> {
+    match std::fs::hard_link(path, backup) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        // A file system without hard links: there will be nothing to go back to.
+        Err(_) if exists(path) => Ok(()),
+        other => other,
+    }
 }
 
 /// Gives a socket that is kept from an earlier start the rights it shall have
@@ -65,15 +104,16 @@ pub(crate) fn exists(path: &Path) -> bool {
 /// Binds a name of the abstract namespace. It does not listen yet.
 ///
 /// # Errors
-/// In the original's words.
+/// In the original's words, which never show the name.
 pub(crate) fn bind_abstract(name: &[u8]) -> Result<OwnedFd, Problem> {
-    let shown = PathBuf::from(format!("abns@{}", String::from_utf8_lossy(name)));
+    let nameless = Path::new("");
     let socket =
-        new_socket().map_err(|error| explain("cannot create UNIX socket", &error, &shown))?;
-    SocketAddrUnix::new_abstract_name(name)
-        .and_then(|address| bind(&socket, &address))
-        .map_err(|error| explain("cannot bind UNIX socket", &error.into(), &shown))?;
-    Ok(socket)
+        new_socket().map_err(|error| explain("cannot create UNIX socket", &error, nameless))?;
+    match SocketAddrUnix::new_abstract_name(name).and_then(|address| bind(&socket, &address)) {
+        Ok(()) => Ok(socket),
+        Err(Errno::ADDRINUSE) => Err("cannot bind UNIX socket (already in use) []".to_owned()),
+        Err(error) => Err(explain("cannot bind UNIX socket", &error.into(), nameless)),
+    }
 }
 
 fn new_socket() -> io::Result<OwnedFd> {
@@ -144,11 +184,28 @@ mod tests {
     }
 
     #[test]
+    fn a_directory_in_the_way_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("d");
+        std::fs::create_dir(&path).unwrap();
+        let problem = bind_path(&path, &UnixRights::default()).unwrap_err();
+        assert_eq!(
+            problem,
+            format!(
+                "error when trying to preserve previous UNIX socket (Operation not permitted) [{}]",
+                path.display()
+            )
+        );
+        assert!(path.is_dir());
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
     fn abstract_names_are_bound_once() {
         let name = format!("proxyd-test-{}", std::process::id());
         let first = bind_abstract(name.as_bytes()).unwrap();
         let problem = bind_abstract(name.as_bytes()).unwrap_err();
-        assert!(problem.contains("(Address already in use)"), "{problem}");
+        assert_eq!(problem, "cannot bind UNIX socket (already in use) []");
         drop(first);
     }
 }
