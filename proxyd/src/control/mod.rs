@@ -1,37 +1,58 @@
 //! The control plane: everything that is not moving bytes.
 //!
 //! It builds the data path's settings from the configuration ([`build`]), runs the server checks
-//! and acts on them ([`health`]), writes the log ([`logging`]) and serves the admin sockets
-//! ([`api`]). All of it lives on one thread with a runtime of its own, so that nothing here can
-//! make a connection wait.
+//! and acts on them ([`health`], [`plane`]), writes the log ([`logging`]) and serves the admin
+//! sockets ([`api`]). All of it lives on one thread with a runtime of its own, so that nothing
+//! here can make a connection wait.
 
+mod api;
+mod build;
+mod health;
 mod input;
+mod logfmt;
+mod logging;
+mod plane;
+mod server;
+mod stop;
+
+#[cfg(test)]
+mod tests;
 
 pub(crate) use input::{Bound, BoundListener, BoundStats, Console, Identity};
+pub(crate) use logging::LogTargets;
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 
-use haproxy_cfg::model::Config;
+use anyhow::Context as _;
+use haproxy_cfg::model::{Config, Global};
+use relay::{Relay, RelaySettings, Splice};
+use tokio::sync::{mpsc, watch};
+use tokio::task::LocalSet;
 
-/// Where log lines go, opened while their paths can still be reached.
-///
-/// Make it before `chroot(2)`; the identity (pid, tag) comes in at [`Daemon::start`].
-#[derive(Debug)]
-pub(crate) struct LogTargets {}
+use self::logging::Logs;
+use self::plane::Plane;
 
-impl LogTargets {
-    /// Opens every target of the configuration. Cannot fail: a target that is absent now is
-    /// tried again whenever a line is due.
-    pub(crate) fn open(config: &Config) -> Self {
-        let _ = config;
-        Self {}
-    }
+/// What the process asks of the control thread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Command {
+    SoftStop,
+    DumpStates,
+    Pause,
+    Resume,
 }
 
 /// The running daemon: data path, checks, log and admin sockets. Dropping it ends all of them at
 /// once.
 #[derive(Debug)]
-pub(crate) struct Daemon {}
+pub(crate) struct Daemon {
+    /// `None` only while dropping.
+    commands: Option<mpsc::UnboundedSender<Command>>,
+    finished: watch::Receiver<bool>,
+    thread: Option<JoinHandle<()>>,
+}
 
 impl Daemon {
     /// Starts the data path's workers and the control thread. Call it with the final identity of
@@ -46,25 +67,105 @@ impl Daemon {
         targets: LogTargets,
         identity: Identity,
     ) -> anyhow::Result<Self> {
-        let _ = (config, bound, targets, identity);
-        Ok(Self {})
+        let built = build::build(&config, &identity, bound.listeners)?;
+        let logs = Arc::new(Logs::new(&config, targets, &identity));
+        let sink: Arc<dyn relay::SessionSink> = Arc::<Logs>::clone(&logs);
+        let settings = relay_settings(&config.global, &identity);
+        let relay = Relay::start(&settings, Arc::clone(&built.snapshot), built.sockets, sink)?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .context("cannot start the control thread's runtime")?;
+        let stats = bound.stats;
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let (done, finished) = watch::channel(false);
+        // Without a name of its own the thread keeps the program's, which `killall -0` and
+        // `pgrep` look for.
+        let thread = std::thread::Builder::new()
+            .spawn(move || {
+                let plane = Plane::new(config, identity, relay, built.snapshot, built.places, logs);
+                let plane = Rc::new(RefCell::new(plane));
+                let local = LocalSet::new();
+                local.block_on(&runtime, async {
+                    health::start(&plane);
+                    let sockets = api::start(&plane, stats);
+                    stop::serve(&plane, sockets, receiver, done).await;
+                });
+            })
+            .context("cannot start the control thread")?;
+        Ok(Self {
+            commands: Some(sender),
+            finished,
+            thread: Some(thread),
+        })
     }
 
     /// Closes all listeners; sessions finish, at the latest after `hard-stop-after` (SIGUSR1).
-    pub(crate) fn soft_stop(&self) {}
+    pub(crate) fn soft_stop(&self) {
+        self.send(Command::SoftStop);
+    }
 
     /// Logs the state of every server (SIGHUP).
-    pub(crate) fn dump_states(&self) {}
+    pub(crate) fn dump_states(&self) {
+        self.send(Command::DumpStates);
+    }
 
     /// Stops accepting; the sockets stay bound (SIGTTOU).
-    pub(crate) fn pause_listeners(&self) {}
+    pub(crate) fn pause_listeners(&self) {
+        self.send(Command::Pause);
+    }
 
     /// Accepts again after [`Self::pause_listeners`] (SIGTTIN).
-    pub(crate) fn resume_listeners(&self) {}
+    pub(crate) fn resume_listeners(&self) {
+        self.send(Command::Resume);
+    }
 
     /// Resolves when a soft stop is complete: no listener and no session is left. The process
     /// then exits with 0.
     pub(crate) async fn finished(&self) {
-        std::future::pending::<()>().await;
+        let mut finished = self.finished.clone();
+        // An error says that the control thread is gone, which ends the service as well.
+        let _ = finished.wait_for(|done| *done).await;
+    }
+
+    fn send(&self, command: Command) {
+        if let Some(commands) = &self.commands {
+            // The thread is gone only once the service has finished.
+            let _ = commands.send(command);
+        }
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        drop(self.commands.take());
+        if let Some(thread) = self.thread.take() {
+            // A panic of the thread has been reported by the panic hook.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn relay_settings(global: &Global, identity: &Identity) -> RelaySettings {
+    let default = RelaySettings::default();
+    let size = |value: u32| usize::try_from(value).unwrap_or(usize::MAX);
+    RelaySettings {
+        workers: identity.workers.max(1),
+        splice: if global.nosplice {
+            Splice::Off
+        } else {
+            Splice::Auto
+        },
+        pipe_size: global.tune.pipesize.map_or(default.pipe_size, size),
+        max_pipes: global.maxpipes.map_or(default.max_pipes, size),
+        maxconn: identity.maxconn,
+        maxconn_rate: global.maxconnrate,
+        max_accept: match global.tune.maxaccept {
+            None | Some(0) => default.max_accept,
+            Some(unlimited) if unlimited < 0 => u32::MAX,
+            Some(limit) => limit.unsigned_abs(),
+        },
+        thread_name: String::from_utf8_lossy(&identity.tag).into_owned(),
+        ..default
     }
 }

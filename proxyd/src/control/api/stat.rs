@@ -1,0 +1,586 @@
+//! `show stat`: one row per frontend, listener, server and backend.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use haproxy_cfg::model::{Balance, BindAddr, Proxy, Server, ServerAddr, StatsLevel};
+use healthcheck::Status;
+use healthcheck::fsm::State;
+use relay::{Operational, ServerView};
+
+use super::super::build;
+use super::super::plane::{FrontStatus, Plane, ServerRef};
+use super::super::server::ServerState;
+use super::fields::{FIELDS, SEPARATOR};
+use super::frontend::named;
+use super::output::{Value, csv_cell, json, put, typed};
+use super::{Context, Reply};
+
+/// What a row is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Frontend,
+    Backend,
+    Server,
+    Listener,
+}
+
+impl Kind {
+    /// The `type` column.
+    const fn number(self) -> u32 {
+        match self {
+            Self::Frontend => 0,
+            Self::Backend => 1,
+            Self::Server => 2,
+            Self::Listener => 3,
+        }
+    }
+
+    /// The letter of typed lines, the word of JSON.
+    const fn names(self) -> (char, &'static str) {
+        match self {
+            Self::Frontend => ('F', "Frontend"),
+            Self::Backend => ('B', "Backend"),
+            Self::Server => ('S', "Server"),
+            Self::Listener => ('L', "Listener"),
+        }
+    }
+}
+
+/// One row; columns it has nothing for are absent.
+struct Row {
+    kind: Kind,
+    iid: u32,
+    sid: u32,
+    cells: BTreeMap<&'static str, Value>,
+}
+
+impl Row {
+    fn new(kind: Kind, proxy: &Proxy, sid: u32, name: &str) -> Self {
+        let mut row = Self {
+            kind,
+            iid: proxy.id,
+            sid,
+            cells: BTreeMap::new(),
+        };
+        row.set("pxname", proxy.name.as_str());
+        row.set("svname", name);
+        row.set("pid", 1_u32);
+        row.set("iid", proxy.id);
+        row.set("sid", sid);
+        row.set("type", kind.number());
+        row.set("mode", "tcp");
+        for zero in ["dresp", "wrew", "eint"] {
+            row.set(zero, 0_u64);
+        }
+        // What TLS and HTTP would count.
+        let separator = FIELDS.iter().position(|field| field.name == SEPARATOR);
+        let modules = FIELDS.get(separator.map_or(FIELDS.len(), |at| at + 1)..);
+        let whole = matches!(kind, Kind::Frontend | Kind::Backend);
+        for field in modules.unwrap_or_default() {
+            if whole || field.name.starts_with("ssl_") {
+                row.set(field.name, 0_u64);
+            }
+        }
+        row
+    }
+
+    fn set(&mut self, name: &'static str, value: impl Into<Value>) {
+        self.cells.insert(name, value.into());
+    }
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Query<'a> {
+    proxy: Option<&'a str>,
+    /// Bits 1 frontend, 2 backend, 4 server, 8 listener.
+    kinds: Option<u32>,
+    sid: Option<u32>,
+    /// Servers that are down are left out.
+    up: bool,
+    /// Servers in maintenance are left out.
+    no_maint: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Csv,
+    Typed,
+    Json,
+}
+
+pub(super) fn show(context: &mut Context<'_>, words: &[&str]) -> Reply {
+    let mut query = Query::default();
+    let mut form = Form::Csv;
+    let filter = words
+        .get(2..5)
+        .filter(|words| words.iter().all(|word| !word.is_empty()));
+    let numbers = filter.and_then(|filter| Some((filter.first()?, filter.get(1)?, filter.get(2)?)));
+    if let Some((proxy, kinds, sid)) = numbers {
+        query.proxy = (*proxy != "-1").then_some(*proxy);
+        query.kinds = number(kinds);
+        query.sid = number(sid);
+    }
+    for word in words.get(2..).unwrap_or_default() {
+        match *word {
+            "up" => query.up = true,
+            "no-maint" => query.no_maint = true,
+            "typed" => form = Form::Typed,
+            "json" => form = Form::Json,
+            "desc" => return Reply::error("'show stat desc' is not supported."),
+            _ => {}
+        }
+    }
+    let plane = context.plane.borrow();
+    let known = |proxy: &Proxy, name: &str| {
+        proxy.name == name || named(proxy, name) || name.parse() == Ok(proxy.id)
+    };
+    let wanted = query.proxy;
+    if let Some(name) = wanted
+        && name.parse::<i64>().is_err()
+        && !plane.config.proxies.iter().any(|proxy| known(proxy, name))
+    {
+        return Reply::error("No such proxy.");
+    }
+    let mut rows = Vec::new();
+    for (index, proxy) in plane.config.proxies.iter().enumerate() {
+        if proxy.disabled || wanted.is_some_and(|name| !known(proxy, name)) {
+            continue;
+        }
+        let report = Report {
+            plane: &plane,
+            index,
+            proxy,
+            query,
+            show_addresses: context.session.level >= StatsLevel::Operator,
+        };
+        report.rows(&mut rows);
+    }
+    rows.retain(|row| {
+        let kind = query
+            .kinds
+            .is_none_or(|kinds| kinds & (1 << row.kind.number()) != 0);
+        kind && query.sid.is_none_or(|sid| sid == row.sid)
+    });
+    Reply::Data(render(&rows, form))
+}
+
+/// A number of the filter; negative ones stand for everything.
+fn number(word: &str) -> Option<u32> {
+    match word.parse::<i64>() {
+        Ok(number) => u32::try_from(number).ok(),
+        // As the original reads a word where it expects a number.
+        Err(_) => Some(0),
+    }
+}
+
+fn render(rows: &[Row], form: Form) -> String {
+    let mut out = String::new();
+    match form {
+        Form::Csv => {
+            out.push_str("# ");
+            for field in FIELDS {
+                put(&mut out, format_args!("{},", field.name));
+            }
+            out.push('\n');
+            for row in rows {
+                for field in FIELDS {
+                    if field.name == SEPARATOR {
+                        out.push_str("-,");
+                    } else {
+                        csv_cell(&mut out, row.cells.get(field.name));
+                    }
+                }
+                out.push('\n');
+            }
+        }
+        Form::Typed => {
+            for row in rows {
+                let letter = row.kind.names().0;
+                each(row, |position, name, tags, value| {
+                    let (iid, sid) = (row.iid, row.sid);
+                    put(
+                        &mut out,
+                        format_args!("{letter}.{iid}.{sid}.{position}.{name}.1"),
+                    );
+                    typed(&mut out, tags, value);
+                });
+            }
+        }
+        Form::Json => {
+            out.push('[');
+            for (index, row) in rows.iter().enumerate() {
+                out.push_str(if index == 0 { "[" } else { ",[" });
+                let (word, mut first) = (row.kind.names().1, true);
+                each(row, |position, name, tags, value| {
+                    let comma = if std::mem::take(&mut first) { "" } else { "," };
+                    put(
+                        &mut out,
+                        format_args!(
+                            "{comma}{{\"objType\":\"{word}\",\"proxyId\":{},\"id\":{},",
+                            row.iid, row.sid
+                        ),
+                    );
+                    json(&mut out, position, name, tags, value);
+                });
+                out.push(']');
+            }
+            out.push_str("]\n");
+        }
+    }
+    out
+}
+
+/// Every field that has a value, with its number and tags.
+fn each(row: &Row, mut visit: impl FnMut(usize, &str, &str, &Value)) {
+    let fields = FIELDS.iter().filter(|field| field.name != SEPARATOR);
+    for (position, field) in fields.enumerate() {
+        let Some(value) = row.cells.get(field.name) else {
+            continue;
+        };
+        let tags = match (row.kind, field.name) {
+            (Kind::Server, "act" | "bck") => "SGP",
+            (Kind::Backend, "rate" | "rate_max") => "MGP",
+            _ => field.tags,
+        };
+        visit(position, field.name, tags, value);
+    }
+}
+
+/// One proxy under report.
+struct Report<'a> {
+    plane: &'a Plane,
+    index: usize,
+    proxy: &'a Proxy,
+    query: Query<'a>,
+    show_addresses: bool,
+}
+
+impl Report<'_> {
+    fn rows(&self, rows: &mut Vec<Row>) {
+        rows.extend(self.frontend());
+        if self.proxy.options.socket_stats {
+            self.listeners(rows);
+        }
+        let place = self.plane.places.get(self.index);
+        let Some(backend) = place.and_then(|place| place.backend) else {
+            return;
+        };
+        let Some(live) = self.plane.snapshot.backends.get(backend) else {
+            return;
+        };
+        let views = live.state.servers();
+        for (number, view) in views.iter().enumerate() {
+            let at = ServerRef {
+                backend,
+                server: number,
+            };
+            rows.extend(self.server(at, view));
+        }
+        rows.extend(self.backend(backend));
+    }
+
+    fn frontend(&self) -> Option<Row> {
+        let place = self.plane.places.get(self.index)?;
+        let front = self.plane.snapshot.frontends.get(place.frontend?)?;
+        let (state, totals) = (&front.state, front.state.totals());
+        let mut row = Row::new(Kind::Frontend, self.proxy, 0, "FRONTEND");
+        row.set("scur", state.sessions.current());
+        row.set("smax", state.sessions.max());
+        row.set("slim", front.maxconn);
+        row.set("stot", totals.sessions);
+        row.set("bin", totals.bytes_in);
+        row.set("bout", totals.bytes_out);
+        row.set("ereq", totals.failed_requests);
+        let status = match self
+            .plane
+            .fronts
+            .get(self.index)
+            .copied()
+            .unwrap_or_default()
+        {
+            FrontStatus::Open => "OPEN",
+            FrontStatus::Paused => "PAUSED",
+            FrontStatus::Stopped => "STOP",
+        };
+        row.set("status", status);
+        row.set("rate", state.session_rate.current());
+        row.set("rate_lim", front.rate_limit);
+        row.set("rate_max", state.session_rate.max());
+        row.set("conn_rate", state.connection_rate.current());
+        row.set("conn_rate_max", state.connection_rate.max());
+        row.set("conn_tot", totals.connections);
+        for zero in ["req_rate", "req_rate_max"] {
+            row.set(zero, 0_u32);
+        }
+        for zero in [
+            "dreq", "req_tot", "comp_in", "comp_out", "comp_byp", "comp_rsp", "dcon", "dses",
+        ] {
+            row.set(zero, 0_u64);
+        }
+        Some(row)
+    }
+
+    fn listeners(&self, rows: &mut Vec<Row>) {
+        let place = self.plane.places.get(self.index);
+        let front = place.and_then(|place| self.plane.snapshot.frontends.get(place.frontend?));
+        let Some(front) = front else { return };
+        let status = match self
+            .plane
+            .fronts
+            .get(self.index)
+            .copied()
+            .unwrap_or_default()
+        {
+            FrontStatus::Open | FrontStatus::Paused => "OPEN",
+            FrontStatus::Stopped => "STOP",
+        };
+        for (listener, bind) in front.listeners.iter().zip(&self.proxy.binds) {
+            let totals = listener.state.totals();
+            let mut row = Row::new(Kind::Listener, self.proxy, listener.id, &listener.name);
+            row.set("scur", listener.state.sessions.current());
+            row.set("smax", listener.state.sessions.max());
+            row.set("slim", listener.maxconn);
+            row.set("stot", totals.sessions);
+            row.set("bin", totals.bytes_in);
+            row.set("bout", totals.bytes_out);
+            row.set("status", status);
+            for zero in ["dreq", "ereq", "dcon", "dses"] {
+                row.set(zero, 0_u64);
+            }
+            if self.show_addresses {
+                row.set("addr", bind_address(&bind.addr));
+            }
+            rows.push(row);
+        }
+    }
+
+    fn server(&self, at: ServerRef, view: &ServerView) -> Option<Row> {
+        let (state, server) = self.plane.server(at)?;
+        if self.query.up && !state.is_running()
+            || self.query.no_maint && state.admin.forced_maintenance
+        {
+            return None;
+        }
+        let live = self.plane.snapshot.backends.get(at.backend)?;
+        let live = live.servers.get(at.server)?;
+        let (totals, timings) = (live.state.totals(), live.state.timings());
+        let mut row = Row::new(Kind::Server, self.proxy, server.id, &server.name);
+        row.set("qcur", view.queued);
+        row.set("qmax", view.queued_max);
+        row.set("scur", view.sessions);
+        row.set("smax", view.sessions_max);
+        if view.maxconn != 0 {
+            row.set("slim", view.maxconn);
+        }
+        if server.maxqueue != 0 {
+            row.set("qlimit", server.maxqueue);
+        }
+        common(&mut row, &totals, &timings, live.state.last_session());
+        row.set("status", status(state));
+        row.set("weight", view.effective_weight.div_ceil(16));
+        row.set("uweight", u32::from(view.weight));
+        row.set("act", u32::from(!server.backup));
+        row.set("bck", u32::from(server.backup));
+        row.set("rate", live.state.session_rate.current());
+        row.set("rate_max", live.state.session_rate.max());
+        let now = Instant::now();
+        row.set("lastchg", seconds(state.since_change(now)));
+        if let Some(check) = &state.check {
+            row.set("chkfail", check.failures);
+            row.set("chkdown", state.downs);
+            row.set("downtime", seconds(state.downtime(now)));
+        }
+        check(&mut row, state);
+        if state.is_running() && view.effective_weight < u32::from(view.weight) * 16 {
+            let full = u32::from(view.weight) * 16;
+            row.set("throttle", view.effective_weight * 100 / full);
+        }
+        if self.show_addresses {
+            row.set("addr", server_address(server));
+        }
+        for zero in [
+            "srv_icur",
+            "idle_conn_cur",
+            "safe_conn_cur",
+            "used_conn_cur",
+            "need_conn_est",
+        ] {
+            row.set(zero, 0_u32);
+        }
+        Some(row)
+    }
+
+    fn backend(&self, backend: usize) -> Option<Row> {
+        let live = self.plane.snapshot.backends.get(backend)?;
+        let control = self.plane.backends.get(backend)?;
+        let state = &live.state;
+        let (totals, timings) = (state.totals(), state.timings());
+        let (active, backups) = state.usable();
+        let mut row = Row::new(Kind::Backend, self.proxy, 0, "BACKEND");
+        let (queued, queued_max) = state.queued();
+        row.set("qcur", queued);
+        row.set("qmax", queued_max);
+        row.set("scur", state.sessions.current());
+        row.set("smax", state.sessions.max());
+        let limit = build::fullconn(&self.plane.config, self.index, self.plane.identity.maxconn);
+        row.set("slim", limit);
+        common(&mut row, &totals, &timings, state.last_session());
+        let up = active + backups > 0 || self.proxy.servers.is_empty();
+        row.set(
+            "status",
+            self.backend_status(up, control.servers.as_slice()),
+        );
+        let weight = state.total_weight();
+        row.set("weight", weight);
+        row.set("uweight", weight);
+        row.set("act", active);
+        row.set("bck", backups);
+        row.set("chkdown", control.downs);
+        let now = Instant::now();
+        row.set("lastchg", seconds(control.since_change(now)));
+        if !self.proxy.servers.is_empty() {
+            row.set("downtime", seconds(control.downtime(now)));
+        }
+        row.set("rate", state.session_rate.current());
+        row.set("rate_max", state.session_rate.max());
+        row.set("algo", algorithm(self.proxy.balance));
+        for zero in ["dreq", "comp_in", "comp_out", "comp_byp", "comp_rsp"] {
+            row.set(zero, 0_u64);
+        }
+        for zero in [
+            "agg_server_status",
+            "agg_server_check_status",
+            "agg_check_status",
+        ] {
+            row.set(zero, 0_u32);
+        }
+        Some(row)
+    }
+
+    fn backend_status(&self, up: bool, servers: &[ServerState]) -> String {
+        let word = if up { "UP" } else { "DOWN" };
+        if !self.query.up && !self.query.no_maint {
+            return word.to_owned();
+        }
+        let running = servers.iter().filter(|server| server.is_running()).count();
+        format!("{word} ({running}/{})", servers.len())
+    }
+}
+
+/// What servers and backends count alike.
+fn common(
+    row: &mut Row,
+    totals: &relay::BackendTotals,
+    timings: &relay::Timings,
+    last_session: Option<u64>,
+) {
+    row.set("stot", totals.sessions);
+    row.set("bin", totals.bytes_in);
+    row.set("bout", totals.bytes_out);
+    row.set("econ", totals.failed_connections);
+    row.set("eresp", totals.failed_responses);
+    row.set("wretr", totals.retries);
+    row.set("wredis", totals.redispatches);
+    row.set("lbtot", totals.selected);
+    row.set("connect", totals.connects);
+    row.set("cli_abrt", totals.client_aborts);
+    row.set("srv_abrt", totals.server_aborts);
+    row.set("reuse", 0_u64);
+    row.set("qtime", timings.queue);
+    row.set("ctime", timings.connect);
+    row.set("rtime", 0_u32);
+    row.set("ttime", timings.total);
+    row.set("qtime_max", timings.queue_max);
+    row.set("ctime_max", timings.connect_max);
+    row.set("rtime_max", 0_u32);
+    row.set("ttime_max", timings.total_max);
+    let last = last_session.map_or(-1, |age| i32::try_from(age).unwrap_or(i32::MAX));
+    row.set("lastsess", Value::S32(last));
+}
+
+/// The check columns; all stay empty until the first check has been made.
+fn check(row: &mut Row, state: &ServerState) {
+    let Some(check) = state.check.as_ref().filter(|_| state.is_checked()) else {
+        return;
+    };
+    let running = if check.running { "* " } else { "" };
+    row.set("check_status", format!("{running}{}", check.status.code()));
+    if check.status > Status::Initializing {
+        let millis = u64::try_from(check.duration.as_millis()).unwrap_or(u64::MAX);
+        row.set("check_duration", millis);
+    }
+    row.set("check_desc", check.status.text());
+    if !check.info.is_empty() {
+        row.set("last_chk", check.info.as_ref());
+    }
+    let thresholds = check.health.thresholds();
+    row.set("check_rise", thresholds.rise);
+    row.set("check_fall", thresholds.fall);
+    row.set("check_health", check.health.counter());
+}
+
+/// The `status` column of a server.
+fn status(state: &ServerState) -> String {
+    if state.admin.forced_maintenance {
+        return String::from("MAINT");
+    }
+    let Some(check) = &state.check else {
+        return String::from(match state.operational {
+            Operational::Down => "DOWN",
+            Operational::Stopping => "NOLB",
+            Operational::Up if state.admin.forced_drain => "DRAIN",
+            Operational::Up => "no check",
+        });
+    };
+    let (x, y) = check.health.progress();
+    let word = match (state.operational, check.health.state()) {
+        (Operational::Down, _) | (_, State::Down) => {
+            // Fully down shows no progress.
+            return if x == 0 {
+                String::from("DOWN")
+            } else {
+                format!("DOWN {x}/{y}")
+            };
+        }
+        (Operational::Stopping, State::Up) => "NOLB",
+        (Operational::Up, State::Up) if state.admin.forced_drain => "DRAIN",
+        (Operational::Up, State::Up) => "UP",
+    };
+    if x == y {
+        word.to_owned()
+    } else {
+        format!("{word} {x}/{y}")
+    }
+}
+
+fn seconds(value: u64) -> u32 {
+    u32::try_from(value).unwrap_or(u32::MAX)
+}
+
+fn algorithm(balance: Balance) -> &'static str {
+    match balance {
+        Balance::RoundRobin => "roundrobin",
+        Balance::StaticRr => "static-rr",
+        Balance::LeastConn => "leastconn",
+        Balance::First => "first",
+        Balance::Source => "source",
+    }
+}
+
+fn bind_address(address: &BindAddr) -> String {
+    match address {
+        BindAddr::Inet { addr, .. } => addr.to_string(),
+        BindAddr::Unix(_) => String::from("unix"),
+        BindAddr::Abns(_) | BindAddr::Fd(_) => String::from("(error)"),
+    }
+}
+
+fn server_address(server: &Server) -> String {
+    match (&server.addr, server.addr.fixed()) {
+        (_, Some(address)) => address.to_string(),
+        (ServerAddr::Inet { ip, .. }, None) => format!("{ip}:0"),
+        (ServerAddr::Unix(_) | ServerAddr::Abns(_), None) => String::from("unix"),
+    }
+}

@@ -1,0 +1,250 @@
+//! Who writes which line where.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use daemonkit::syslog::{
+    Destination, Facility, Format, Header, Level, Logger, Sample, Settings, Sink, Sinks, Target,
+};
+use haproxy_cfg::model::{Config, ConnectionLog, LogDest, LogFormat, LogTarget, Proxy, ProxyLog};
+use relay::{SessionRecord, SessionSink, SessionStart};
+
+use super::input::{Console, Identity};
+use super::logfmt;
+
+/// Where log lines go, opened while their paths can still be reached.
+///
+/// Make it before `chroot(2)`; the identity (pid, tag) comes in at [`super::Daemon::start`].
+#[derive(Debug)]
+pub(crate) struct LogTargets {
+    /// One list per proxy of the configuration.
+    proxies: Vec<Vec<Arc<Target>>>,
+}
+
+impl LogTargets {
+    /// Opens every target of the configuration. Cannot fail: a target that is absent now is
+    /// tried again whenever a line is due.
+    pub(crate) fn open(config: &Config) -> Self {
+        let mut sinks = Sinks::default();
+        let mut open = |target: &LogTarget| Arc::new(Target::new(settings(target), &mut sinks));
+        let proxies = config
+            .proxies
+            .iter()
+            .map(|proxy| proxy.log.targets.iter().map(&mut open).collect())
+            .collect();
+        Self { proxies }
+    }
+}
+
+fn settings(target: &LogTarget) -> Settings {
+    Settings {
+        destination: match &target.dest {
+            LogDest::Unix(path) => Destination::Unix(path.clone()),
+            LogDest::Udp(address) => Destination::Udp(*address),
+            LogDest::Fd(number) => Destination::Fd(*number),
+        },
+        format: match target.format {
+            LogFormat::Local => Format::Auto,
+            LogFormat::Rfc3164 => Format::Rfc3164,
+            LogFormat::Rfc5424 => Format::Rfc5424,
+            LogFormat::Priority => Format::Priority,
+            LogFormat::Short => Format::Short,
+            LogFormat::Timed => Format::Timed,
+            LogFormat::Iso => Format::Iso,
+            LogFormat::Raw => Format::Raw,
+        },
+        max_len: usize::try_from(target.max_len).unwrap_or(usize::MAX),
+        facility: Facility::from_number(target.facility.0).unwrap_or(Facility::USER),
+        max_level: Level::from_number(target.max_level.0),
+        min_level: Level::from_number(target.min_level.0),
+        sample: target.sample.as_ref().map(|sample| Sample {
+            ranges: sample.ranges.clone(),
+            size: sample.size,
+        }),
+    }
+}
+
+/// The log of a running process.
+#[derive(Debug)]
+pub(super) struct Logs {
+    proxies: Vec<ProxyLogger>,
+    /// Index into `proxies` by proxy id, for those that accept sessions.
+    by_id: BTreeMap<u32, usize>,
+    console: Option<Arc<Sink>>,
+    pid: u32,
+}
+
+#[derive(Debug)]
+struct ProxyLogger {
+    logger: Logger,
+    format: ConnectionLog,
+    dontlognull: bool,
+    dontlog_normal: bool,
+    log_asap: bool,
+    separate_errors: bool,
+}
+
+impl ProxyLogger {
+    fn new(log: &ProxyLog, targets: Vec<Arc<Target>>, header: Header) -> Self {
+        Self {
+            logger: Logger::new(targets, header),
+            format: log.format,
+            dontlognull: log.dontlognull,
+            dontlog_normal: log.dontlog_normal,
+            log_asap: log.logasap,
+            separate_errors: log.log_separate_errors,
+        }
+    }
+}
+
+/// How a message is marked on standard error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mark {
+    /// `[ALERT]`
+    Alert,
+    /// `[WARNING]`
+    Warning,
+}
+
+impl Logs {
+    /// Ties the open targets to the process's final identity.
+    pub(super) fn new(config: &Config, targets: LogTargets, identity: &Identity) -> Self {
+        let mut by_id = BTreeMap::new();
+        let mut lists = targets.proxies.into_iter();
+        let proxies = config.proxies.iter().enumerate().map(|(index, proxy)| {
+            if proxy.kind.has_frontend() {
+                by_id.insert(proxy.id, index);
+            }
+            let list = lists.next().unwrap_or_default();
+            ProxyLogger::new(&proxy.log, list, header(config, proxy, identity))
+        });
+        let proxies = proxies.collect();
+        let console = match identity.console {
+            // Opened only now: once detached, descriptor 2 is /dev/null.
+            Console::Show => Some(Sinks::default().open(&Destination::Fd(2))),
+            Console::Quiet => None,
+        };
+        Self {
+            proxies,
+            by_id,
+            console,
+            pid: identity.pid,
+        }
+    }
+
+    /// Writes `text` to the log of the proxy with index `proxy`.
+    pub(super) fn log(&self, proxy: usize, level: Level, text: &str) {
+        if let Some(log) = self.proxies.get(proxy) {
+            self.send(&log.logger, level, text);
+        }
+    }
+
+    /// Writes `text` to standard error, as far as somebody reads it.
+    pub(super) fn console(&self, mark: Mark, text: &str) {
+        let Some(console) = &self.console else {
+            return;
+        };
+        let mark = match mark {
+            Mark::Alert => "[ALERT]   ",
+            Mark::Warning => "[WARNING] ",
+        };
+        // A console that is gone or full loses a line; there is nobody left to tell.
+        let _ = console.send(format!("{mark} ({}) : {text}\n", self.pid).as_bytes());
+    }
+
+    /// Writes `text` to the log and, as a warning, to standard error.
+    pub(super) fn warn(&self, proxy: usize, level: Level, text: &str) {
+        self.log(proxy, level, text);
+        self.console(Mark::Warning, text);
+    }
+
+    /// Lines lost so far.
+    pub(super) fn dropped(&self) -> u64 {
+        self.proxies.iter().map(|log| log.logger.dropped()).sum()
+    }
+
+    fn send(&self, logger: &Logger, level: Level, text: &str) {
+        if let Some(failure) = logger.log(level, text.as_bytes()) {
+            self.console(Mark::Alert, &failure.to_string());
+        }
+    }
+
+    fn of(&self, id: u32) -> Option<&ProxyLogger> {
+        self.proxies.get(*self.by_id.get(&id)?)
+    }
+
+    fn session(&self, log: &ProxyLogger, record: &SessionRecord<'_>) {
+        let error = record.is_error();
+        if log.dontlog_normal && !error {
+            return;
+        }
+        let level = if error && log.separate_errors {
+            Level::Err
+        } else {
+            Level::Info
+        };
+        with_line(|line| {
+            logfmt::tcplog(line, record);
+            self.send(&log.logger, level, line);
+        });
+    }
+}
+
+fn header(config: &Config, proxy: &Proxy, identity: &Identity) -> Header {
+    let tag = proxy
+        .log
+        .log_tag
+        .as_ref()
+        .or(config.global.log_tag.as_ref());
+    let hostname = config.global.log_send_hostname.as_ref();
+    Header {
+        tag: tag.unwrap_or(&identity.tag).clone(),
+        pid: identity.pid,
+        hostname: hostname.map(|name| name.clone().into_bytes()),
+    }
+}
+
+/// Lends a buffer that every line of this thread reuses.
+fn with_line(write: impl FnOnce(&mut String)) {
+    thread_local! {
+        static LINE: RefCell<String> = const { RefCell::new(String::new()) };
+    }
+    LINE.with_borrow_mut(write);
+}
+
+impl SessionSink for Logs {
+    fn accepted(&self, start: &SessionStart<'_>) {
+        let Some(log) = self.of(start.frontend.id) else {
+            return;
+        };
+        if log.logger.is_empty() || log.format != ConnectionLog::ConnectFrom {
+            return;
+        }
+        with_line(|line| {
+            logfmt::connect_from(line, start);
+            self.send(&log.logger, Level::Info, line);
+        });
+    }
+
+    fn connected(&self, record: &SessionRecord<'_>) {
+        if let Some(log) = self.of(record.frontend.id)
+            && log.format == ConnectionLog::TcpLog
+            && !log.logger.is_empty()
+        {
+            self.session(log, record);
+        }
+    }
+
+    fn ended(&self, record: &SessionRecord<'_>) {
+        let Some(log) = self.of(record.frontend.id) else {
+            return;
+        };
+        // With `logasap` the line went out when the connection stood, if it ever did.
+        let logged = log.log_asap && record.connect_time.is_some();
+        let null = log.dontlognull && record.is_null();
+        if log.format == ConnectionLog::TcpLog && !log.logger.is_empty() && !logged && !null {
+            self.session(log, record);
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! The control plane against a data path that runs.
