@@ -10,6 +10,8 @@ const RESERVED: u64 = 10;
 const PER_THREAD: u64 = 3;
 /// With connections to splice, one pair of pipes for every four of them.
 const CONNECTIONS_PER_PIPE: u64 = 4;
+/// Descriptors of the two pipes that a connection may splice through.
+const PIPE_DESCRIPTORS: u64 = 4;
 /// A computed `maxconn` is never lower.
 const LOWEST_MAXCONN: u64 = 100;
 
@@ -140,29 +142,35 @@ pub(crate) struct CannotRaise {
 /// as it allows are set.
 pub(crate) fn raise(plan: &Plan, strict: bool) -> Result<(), CannotRaise> {
     let now = Descriptors::of_process();
-    if plan.nofile <= now.soft {
-        return Ok(());
+    let hard = now.hard.max(plan.nofile);
+    if plan.nofile > now.soft && set(plan.nofile, hard).is_err() {
+        if !strict {
+            // Privilege to go beyond the hard limit is missing: take all there is.
+            let _ = set(now.hard, now.hard);
+        }
+        return Err(CannotRaise {
+            wanted: plan.nofile,
+            limit: Descriptors::of_process().soft,
+        });
     }
-    let set = |soft: u64, hard: u64| {
-        setrlimit(
-            Resource::Nofile,
-            Rlimit {
-                current: Some(soft),
-                maximum: Some(hard),
-            },
-        )
+    if plan.nofile == plan.maxsock {
+        // Pipes to splice through are no part of the original's arithmetic.
+        // Where there is room for them, they must not cost connections.
+        let spare = plan.maxsock + PIPE_DESCRIPTORS * u64::from(plan.maxconn);
+        let spare = spare.min(now.hard);
+        if spare > Descriptors::of_process().soft {
+            let _ = set(spare, hard);
+        }
+    }
+    Ok(())
+}
+
+fn set(soft: u64, hard: u64) -> rustix::io::Result<()> {
+    let limit = Rlimit {
+        current: Some(soft),
+        maximum: Some(hard),
     };
-    if set(plan.nofile, now.hard.max(plan.nofile)).is_ok() {
-        return Ok(());
-    }
-    if !strict {
-        // Privilege to go beyond the hard limit is missing: take all there is.
-        let _ = set(now.hard, now.hard);
-    }
-    Err(CannotRaise {
-        wanted: plan.nofile,
-        limit: Descriptors::of_process().soft,
-    })
+    setrlimit(Resource::Nofile, limit)
 }
 
 /// The original's complaint if the limit in force does not reach.
