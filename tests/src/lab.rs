@@ -47,17 +47,15 @@ pub struct Lab {
     switch: Host,
     keeper: Child,
     dir: PathBuf,
+    many_users: bool,
 }
 
 impl Lab {
     /// Makes the hosts and connects them to one switch.
     pub fn start(specs: &[HostSpec]) -> Result<Self> {
         let mut lab = Self::with_switch()?;
-        let uid = if lab.has_many_users()? {
-            HAPROXY_UID
-        } else {
-            0
-        };
+        lab.many_users = lab.has_many_users()?;
+        let uid = if lab.many_users { HAPROXY_UID } else { 0 };
         let mut wires = String::from(
             "link add br0 type bridge stp_state 0 forward_delay 0 mcast_snooping 0\nlink set br0 up\n",
         );
@@ -135,6 +133,7 @@ impl Lab {
             switch,
             keeper,
             dir,
+            many_users: false,
         })
     }
 
@@ -208,6 +207,12 @@ impl Lab {
     /// The switch all wires end in, a host without files of its own.
     pub fn switch(&self) -> &Host {
         &self.switch
+    }
+
+    /// Whether the lab's hosts have more users than root; without root's help a
+    /// user namespace has but one.
+    pub fn many_users(&self) -> bool {
+        self.many_users
     }
 
     /// Where the lab keeps its files.

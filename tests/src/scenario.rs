@@ -65,6 +65,17 @@ impl Fault {
         }
     }
 
+    /// Those of [`Fault::ALL`] that mean something to this pair: where there is but
+    /// one user, keepalived cannot run its script and takes it for successful
+    /// (`Couldn't setgroups`), so that it never hears of a dead balancer.
+    pub fn all_for(pair: &Pair) -> Result<Vec<Self>> {
+        let deaf = !pair.lab.many_users() && pair.implementation(0)? == Implementation::Original;
+        Ok(Self::ALL
+            .into_iter()
+            .filter(|fault| !deaf || *fault != Self::BalancerKilled)
+            .collect())
+    }
+
     /// Makes it happen on lb1.
     pub fn strike(self, pair: &mut Pair) -> Result<()> {
         match self {

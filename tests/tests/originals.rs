@@ -24,7 +24,7 @@ fn the_owners_pair_of_originals_fails_over() -> anyhow::Result<()> {
         tally(&attempts)
     );
     let capture = Capture::start(&pair.lab, &["lb1", "lb2"])?;
-    for fault in Fault::ALL {
+    for fault in Fault::all_for(&pair)? {
         let there = scenario::strike(&mut pair, &client, fault)?;
         if fault == Fault::RouterKilled {
             wait::holds_for(Duration::from_secs(5), || {
