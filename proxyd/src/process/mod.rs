@@ -6,6 +6,7 @@
 
 mod binding;
 mod daemonize;
+mod fetch;
 mod host;
 mod limits;
 mod master;

@@ -15,31 +15,22 @@ pub(crate) struct Key(pub(crate) Vec<u8>);
 
 impl Key {
     pub(crate) fn of_bind(bind: &Bind) -> Self {
-        let mut key = Self::of_address(&bind.addr);
-        if bind.transparent {
-            key.0.extend_from_slice(b" transparent");
-        }
-        if let Some(interface) = &bind.interface {
-            key.0.extend_from_slice(b" interface ");
-            key.0.extend_from_slice(interface.as_bytes());
-        }
-        key
+        let interface = bind.interface.as_ref().map(String::as_bytes);
+        Self::of(&bind.addr, bind.transparent, interface)
     }
 
     pub(crate) fn of_stats(socket: &StatsSocket) -> Self {
-        Self::of_address(&socket.addr)
+        Self::of(&socket.addr, false, None)
     }
 
-    fn of_address(address: &BindAddr) -> Self {
+    pub(crate) fn of(address: &BindAddr, transparent: bool, interface: Option<&[u8]>) -> Self {
         let mut key = Vec::new();
         match address {
             BindAddr::Inet { addr, v6only } => {
-                let only = match v6only {
-                    V6Only::System => "",
-                    V6Only::On => " v6only",
-                    V6Only::Off => " v4v6",
-                };
-                key.extend_from_slice(format!("inet {addr}{only}").as_bytes());
+                key.extend_from_slice(format!("inet {addr}").as_bytes());
+                if *v6only == V6Only::On {
+                    key.extend_from_slice(b" v6only");
+                }
             }
             BindAddr::Unix(path) => {
                 key.extend_from_slice(b"unix ");
@@ -51,11 +42,19 @@ impl Key {
             }
             BindAddr::Fd(number) => key.extend_from_slice(format!("fd {number}").as_bytes()),
         }
+        if transparent {
+            key.extend_from_slice(b" transparent");
+        }
+        if let Some(interface) = interface {
+            key.extend_from_slice(b" interface ");
+            key.extend_from_slice(interface);
+        }
         Self(key)
     }
 }
 
-/// Listening sockets of an earlier image of this program, not yet in use.
+/// Listening sockets of an earlier image of this program, or of the process that
+/// this one replaces, not yet in use.
 #[derive(Debug, Default)]
 pub(crate) struct Inherited {
     waiting: BTreeMap<Key, VecDeque<OwnedFd>>,
@@ -64,21 +63,21 @@ pub(crate) struct Inherited {
 impl Inherited {
     /// Takes over the descriptors of this list that are really open.
     pub(crate) fn adopt(list: &[(RawFd, Key)]) -> Self {
-        let mut waiting: BTreeMap<Key, VecDeque<OwnedFd>> = BTreeMap::new();
+        let mut inherited = Self::default();
         for (number, key) in list {
             if let Ok(fd) = osys::fd::adopt(*number) {
-                waiting.entry(key.clone()).or_default().push_back(fd);
+                inherited.add(key.clone(), fd);
             }
         }
-        Self { waiting }
+        inherited
     }
 
     pub(crate) fn take(&mut self, key: &Key) -> Option<OwnedFd> {
         self.waiting.get_mut(key)?.pop_front()
     }
 
-    fn give_back(&mut self, key: &Key, fd: OwnedFd) {
-        self.waiting.entry(key.clone()).or_default().push_back(fd);
+    pub(crate) fn add(&mut self, key: Key, fd: OwnedFd) {
+        self.waiting.entry(key).or_default().push_back(fd);
     }
 
     /// What is still waiting, for the next image.
@@ -172,7 +171,7 @@ impl Sockets {
         for listening in self.list {
             for socket in listening.sockets {
                 if socket.inherited {
-                    inherited.give_back(&listening.key, socket.fd);
+                    inherited.add(listening.key.clone(), socket.fd);
                 }
             }
         }

@@ -2,7 +2,6 @@
 
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -18,6 +17,7 @@ use rustix::fs::{Mode, OFlags};
 
 use super::binding::{self, Complaint};
 use super::daemonize::{Split, Up, leave_session, split};
+use super::fetch::{self, Failure};
 use super::limits::{self, Descriptors, Plan, Supervision};
 use super::master::{Master, Next};
 use super::messages::{self, Messages};
@@ -118,8 +118,8 @@ fn prepare(
     for what in unavailable(args) {
         messages.warning(what);
     }
-    if let Some(path) = &args.fetch_from {
-        greet_old_process(path, messages)?;
+    if let Some(path) = args.fetch_from.as_ref().filter(|_| !supervised) {
+        fetch_sockets(path, inherited, messages)?;
     }
     let loaded = haproxy_cfg::load(args, &Host);
     messages.all(&loaded.messages);
@@ -228,19 +228,22 @@ fn unavailable(args: &Args) -> Vec<&'static str> {
     found
 }
 
-/// `-x`: the original's complaint if nobody answers at that socket. What it is
-/// for, addresses without a gap, `SO_REUSEPORT` gives here.
-fn greet_old_process(path: &OsString, messages: &mut Messages) -> Result<(), Refused> {
-    let shown = path.to_string_lossy();
-    if UnixStream::connect(path).is_err() {
-        let text = format!("Failed to connect to the old process socket '{shown}'");
-        messages.warning(&text);
-        messages.alert("Failed to get the sockets from the old process!");
-        return Err(Refused);
+/// `-x`: takes over what the old process offers. Where it answers and offers
+/// nothing, addresses are bound beside it, which `SO_REUSEPORT` allows.
+fn fetch_sockets(
+    address: &OsString,
+    inherited: &mut Inherited,
+    messages: &mut Messages,
+) -> Result<(), Refused> {
+    match fetch::sockets(address) {
+        Ok(fetched) => *inherited = fetched,
+        Err(failure @ Failure::NotOffered) => messages.warning(&failure.to_string()),
+        Err(failure) => {
+            messages.warning(&failure.to_string());
+            messages.alert("Failed to get the sockets from the old process!");
+            return Err(Refused);
+        }
     }
-    messages.warning(&format!(
-        "-x: sockets are not taken over from '{shown}' in this version, all addresses are bound anew."
-    ));
     Ok(())
 }
 

@@ -109,12 +109,26 @@ pub(crate) fn bind_abstract(name: &[u8]) -> Result<OwnedFd, Problem> {
     let nameless = Path::new("");
     let socket =
         new_socket().map_err(|error| explain("cannot create UNIX socket", &error, nameless))?;
-    match SocketAddrUnix::new_abstract_name(name).and_then(|address| bind(&socket, &address)) {
+    match abstract_address(name).and_then(|address| bind(&socket, &address)) {
         Ok(()) => Ok(socket),
         Err(Errno::ADDRINUSE) => Err("cannot bind UNIX socket (already in use) []".to_owned()),
         Err(error) => Err(explain("cannot bind UNIX socket", &error.into(), nameless)),
     }
 }
+
+/// The abstract address the original makes of a name: filled up with zeros, to
+/// which programs that connect to it must stick as well.
+///
+/// # Errors
+/// The name is longer than an address.
+pub(crate) fn abstract_address(name: &[u8]) -> Result<SocketAddrUnix, Errno> {
+    let mut whole = name.to_vec();
+    whole.resize(whole.len().max(ABSTRACT_NAME), 0);
+    SocketAddrUnix::new_abstract_name(&whole)
+}
+
+/// Bytes of an abstract name, the zero at its head not counted (`unix(7)`).
+const ABSTRACT_NAME: usize = 107;
 
 fn new_socket() -> io::Result<OwnedFd> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
