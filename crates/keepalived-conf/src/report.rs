@@ -25,6 +25,9 @@ pub enum Audience {
     Test,
     /// Only logged by a daemon.
     Log,
+    /// A word of our own, about something that keepalived does and this program does not. A
+    /// config test prints it apart from keepalived's lines, a daemon logs it as a warning.
+    Own,
 }
 
 /// One line.
@@ -72,6 +75,14 @@ impl Loaded {
         self.messages
             .iter()
             .filter(|message| message.audience == Audience::Test)
+            .map(|message| message.text.as_str())
+    }
+
+    /// The lines that keepalived would not print: what has no effect here.
+    pub fn own_lines(&self) -> impl Iterator<Item = &str> {
+        self.messages
+            .iter()
+            .filter(|message| message.audience == Audience::Own)
             .map(|message| message.text.as_str())
     }
 

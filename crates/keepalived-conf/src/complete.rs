@@ -1,0 +1,397 @@
+//! The checks that need the whole configuration, and the model that comes out of them.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::num::NonZeroU8;
+
+use vrrp_core::settings::{
+    Address, AddressCheck, Auth, Garp, Initial, Instance, OnAdvert, Preempt, Script, SourceCheck,
+    Track, Transport, Version,
+};
+use vrrp_core::time::Duration;
+
+use crate::draft::{
+    AddressDraft, AuthType, Family, GarpDraft, GlobalVrrp, InstanceDraft, ScriptDraft,
+};
+use crate::model::{Config, GlobalDefs, InstanceDef, ScriptDef};
+use crate::pass::Pass;
+use crate::report::Start;
+
+mod instance;
+mod scripts;
+
+/// Where RFC 3768, section 5.2.2, sends adverts to.
+const GROUP_V4: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(224, 0, 0, 18));
+
+/// keepalived packs at most so many addresses into one advert.
+const MAX_ADDRESSES: usize = 255;
+
+/// The model, and what a daemon does with it.
+pub(crate) fn complete(pass: &mut Pass<'_>) -> (Option<Config>, Start) {
+    if pass.draft.missing_interface {
+        pass.complain("Non-existent interface specified in configuration");
+        return (None, Start::Refuse(2));
+    }
+    let mut ready = BTreeMap::new();
+    if !pass.draft.instances.is_empty() {
+        ready = scripts::check(pass);
+    }
+    let unnumbered = pass
+        .draft
+        .instances
+        .iter()
+        .find(|instance| instance.vrid.is_none());
+    if let Some(instance) = unnumbered {
+        let (text, span) = (
+            format!("({}) the virtual router id must be set", instance.name),
+            instance.span,
+        );
+        pass.focus = Some(span);
+        pass.complain(text);
+        return (None, Start::Refuse(2));
+    }
+    check_groups(pass);
+    let mut instances = std::mem::take(&mut pass.draft.instances);
+    let mut start = Start::Run;
+    let mut settled = Vec::new();
+    for draft in &mut instances {
+        pass.focus = Some(draft.span);
+        if instance::complete(pass, draft) {
+            settled.push(&*draft);
+        } else {
+            start = Start::Refuse(2);
+            break;
+        }
+    }
+    if start == Start::Run && duplicates(pass, &settled) {
+        start = Start::Refuse(2);
+    }
+    pass.focus = None;
+    let scripts = used_scripts(pass, &settled, &ready);
+    let mut defs = Vec::new();
+    for draft in settled {
+        defs.extend(resolve(pass, draft, &scripts));
+    }
+    let config = Config {
+        global: pass.draft.global.clone(),
+        scripts,
+        instances: defs,
+    };
+    (Some(config), start)
+}
+
+/// Groups are not run; what keepalived says of them is.
+fn check_groups(pass: &mut Pass<'_>) {
+    let groups = std::mem::take(&mut pass.draft.groups);
+    let mut taken: Vec<String> = Vec::new();
+    for group in &groups {
+        let Some(members) = &group.members else {
+            pass.complain(format!(
+                "Sync group {} has no virtual router(s). removing",
+                group.name
+            ));
+            continue;
+        };
+        let mut count = 0;
+        for member in members {
+            if !pass
+                .draft
+                .instances
+                .iter()
+                .any(|instance| instance.name == *member)
+            {
+                pass.complain(format!(
+                    "Virtual router {member} specified in sync group {} doesn't exist - ignoring",
+                    group.name
+                ));
+            } else if taken.contains(member) {
+                pass.complain(format!(
+                    "Virtual router {member} cannot exist in more than one sync group; ignoring {}",
+                    group.name
+                ));
+            } else {
+                taken.push(member.clone());
+                count += 1;
+            }
+        }
+        if count == 0 {
+            pass.complain(format!(
+                "Sync group {}, no matching virtual router found in group declaration - removing",
+                group.name
+            ));
+        } else if count == 1 {
+            pass.complain(format!(
+                "Sync group {} has only 1 virtual router(s) - this probably isn't what you want",
+                group.name
+            ));
+        }
+    }
+}
+
+/// Two instances that would take each other's adverts.
+fn duplicates(pass: &mut Pass<'_>, instances: &[&InstanceDraft]) -> bool {
+    let mut found = false;
+    for (at, one) in instances.iter().enumerate() {
+        for other in instances.iter().skip(at + 1) {
+            let same = one.vrid == other.vrid
+                && one.family() == other.family()
+                && one.interface == other.interface;
+            if !same || one.peers.is_empty() != other.peers.is_empty() {
+                continue;
+            }
+            let vrid = one.vrid.unwrap_or_default();
+            pass.focus = Some(other.span);
+            if one.peers.is_empty() {
+                if one.group != other.group {
+                    continue;
+                }
+                pass.complain(format!(
+                    "{} and {} both use VRID {vrid} with IPv{} on interface {}",
+                    one.name,
+                    other.name,
+                    one.family().number(),
+                    one.interface.as_deref().unwrap_or_default(),
+                ));
+                found = true;
+            } else if one.peers.iter().any(|peer| {
+                other
+                    .peers
+                    .iter()
+                    .any(|other| other.address == peer.address)
+            }) {
+                pass.complain(format!(
+                    "({}) duplicate VRID conflict with {} VRID {vrid}",
+                    one.name, other.name
+                ));
+                found = true;
+            }
+        }
+    }
+    found
+}
+
+/// The scripts that some instance tracks.
+fn used_scripts(
+    pass: &mut Pass<'_>,
+    instances: &[&InstanceDraft],
+    ready: &BTreeMap<String, Vec<std::ffi::OsString>>,
+) -> Vec<ScriptDef> {
+    let mut used = Vec::new();
+    for script in std::mem::take(&mut pass.draft.scripts) {
+        let tracked = instances.iter().any(|instance| {
+            instance
+                .scripts
+                .iter()
+                .any(|entry| entry.name == script.name)
+        });
+        let Some(argv) = ready.get(&script.name) else {
+            continue;
+        };
+        if tracked {
+            used.push(script_def(pass, script, argv.clone()));
+        } else {
+            pass.log(format!("Warning - script {} is not used", script.name));
+        }
+    }
+    used
+}
+
+fn script_def(pass: &Pass<'_>, script: ScriptDraft, argv: Vec<std::ffi::OsString>) -> ScriptDef {
+    ScriptDef {
+        argv,
+        interval: Duration::from_secs(script.interval.into()),
+        timeout: Duration::from_secs(script.timeout.unwrap_or(script.interval).into()),
+        rise: script.rise,
+        fall: script.fall,
+        weight: script.weight,
+        sense: script.sense,
+        user: script.user.unwrap_or_else(|| pass.env.me()),
+        init_fail: script.init_fail,
+        name: script.name,
+    }
+}
+
+/// The settings of one instance whose faults are mended. `None`, with a word of our own, for
+/// what this program cannot run.
+fn resolve(
+    pass: &mut Pass<'_>,
+    draft: &InstanceDraft,
+    scripts: &[ScriptDef],
+) -> Option<InstanceDef> {
+    let global = &pass.draft.vrrp;
+    let version = draft.version.unwrap_or(global.version);
+    let interface = draft.interface.clone().unwrap_or_default();
+    let mut settings = Instance::new(&draft.name, &interface, NonZeroU8::new(draft.vrid?)?);
+    let unsupported = |pass: &mut Pass<'_>, what: &str, reason: &str| {
+        pass.focus = Some(draft.span);
+        pass.own(
+            Some(draft.span),
+            &format!("({}) {what}", draft.name),
+            reason,
+        );
+    };
+    if draft.family() == Family::V6 {
+        unsupported(
+            pass,
+            "the instance is not started",
+            "IPv6 virtual routers cannot be run",
+        );
+        return None;
+    }
+    if version != 2 {
+        unsupported(
+            pass,
+            "the instance is not started",
+            "VRRP version 3 cannot be run",
+        );
+        return None;
+    }
+    if draft.auth_type == Some(AuthType::Ah) {
+        unsupported(
+            pass,
+            "the instance is not started",
+            "AH authentication cannot be run",
+        );
+        return None;
+    }
+    if draft.fault_without_peer && draft.unicast && draft.peers.is_empty() {
+        unsupported(
+            pass,
+            "the instance is not started",
+            "it has no unicast peers and unicast_fault_no_peer",
+        );
+        return None;
+    }
+    let global = &pass.draft.vrrp;
+    settings.version = Version::V2;
+    settings.initial = draft.state.unwrap_or(Initial::Backup);
+    settings.priority = NonZeroU8::new(draft.priority?)?;
+    settings.advert_interval = Duration::from_micros(draft.advert_interval.unwrap_or(1_000_000));
+    settings.down_timer_adverts = draft
+        .down_timer_adverts
+        .unwrap_or(global.down_timer_adverts);
+    settings.auth = match draft.auth_type {
+        Some(_) => Auth::pass(&draft.auth_pass),
+        None => Auth::None,
+    };
+    settings.transport = transport(draft, global);
+    settings.preempt = match (draft.nopreempt, draft.preempt_delay) {
+        (true, _) => Preempt::No,
+        (false, Some(micros)) if micros > 0 => Preempt::After(Duration::from_micros(micros)),
+        (false, _) => Preempt::Yes,
+    };
+    settings.addresses = addresses(&draft.addresses, &interface);
+    settings.excluded = addresses(&draft.excluded, &interface);
+    settings.scripts = draft
+        .scripts
+        .iter()
+        .filter(|entry| scripts.iter().any(|script| script.name == entry.name))
+        .map(|entry| Script {
+            name: entry.name.clone(),
+            weight: entry.weight,
+            sense: entry.sense,
+        })
+        .collect();
+    settings.garp = garp(&draft.garp, global);
+    settings.lease = pass.draft.global.lease;
+    settings.track_link = track(draft.track_link);
+    settings.on_lower = match draft.lower_no_advert.unwrap_or(global.lower_no_advert) {
+        true => OnAdvert::Silent,
+        false => OnAdvert::Advertise,
+    };
+    settings.on_higher = match draft.higher_send_advert.or(global.higher_send_advert) {
+        Some(true) => OnAdvert::Advertise,
+        Some(false) => OnAdvert::Silent,
+        None => settings.on_higher,
+    };
+    settings.address_check = match draft
+        .skip_check_addresses
+        .unwrap_or(global.skip_check_addresses)
+    {
+        true => AddressCheck::SkipSameMaster,
+        false => AddressCheck::Always,
+    };
+    Some(InstanceDef {
+        settings,
+        interface_present: draft.interface_present,
+        span: Some(draft.span),
+    })
+}
+
+const fn track(on: bool) -> Track {
+    if on { Track::Yes } else { Track::No }
+}
+
+fn transport(draft: &InstanceDraft, global: &GlobalVrrp) -> Transport {
+    if draft.peers.is_empty() {
+        let group = draft.group.or(match draft.family() {
+            Family::V4 => global.group4,
+            Family::V6 => global.group6,
+        });
+        return Transport::Multicast {
+            group: group.unwrap_or(GROUP_V4),
+            source: draft.source,
+        };
+    }
+    let check = draft.check_source.unwrap_or(global.check_unicast_source);
+    Transport::Unicast {
+        source: draft.source,
+        peers: draft.peers.clone(),
+        // 0 would keep the adverts within the host.
+        ttl: draft.unicast_ttl.filter(|ttl| *ttl > 0).unwrap_or(u8::MAX),
+        source_check: if check {
+            SourceCheck::PeersOnly
+        } else {
+            SourceCheck::Off
+        },
+    }
+}
+
+fn addresses(drafts: &[AddressDraft], interface: &str) -> Vec<Address> {
+    drafts
+        .iter()
+        .map(|draft| Address {
+            interface: draft.device.clone().unwrap_or_else(|| interface.to_owned()),
+            ..draft.address.clone()
+        })
+        .collect()
+}
+
+/// What the instance says, else what `global_defs` says, else the defaults; the timers after an
+/// advert of lower priority follow those of a new master.
+fn garp(own: &GarpDraft, global: &GlobalVrrp) -> Garp {
+    let defaults = Garp::default();
+    let pick = |own: Option<u32>, global: Option<u32>| own.or(global);
+    let seconds = |value: Option<u32>, default: Duration| {
+        value.map_or(default, |value| Duration::from_secs(value.into()))
+    };
+    let count = |value: Option<u32>, default: u8| {
+        value.map_or(default, |value| u8::try_from(value).unwrap_or(u8::MAX))
+    };
+    let delay = seconds(pick(own.delay, global.garp.delay), defaults.delay);
+    let repeat = count(pick(own.repeat, global.garp.repeat), defaults.repeat);
+    Garp {
+        delay,
+        repeat,
+        refresh: seconds(pick(own.refresh, global.garp.refresh), defaults.refresh),
+        refresh_repeat: count(
+            pick(own.refresh_repeat, global.garp.refresh_repeat),
+            defaults.refresh_repeat,
+        ),
+        lower_delay: seconds(pick(own.lower_delay, global.garp.lower_delay), delay),
+        lower_repeat: count(pick(own.lower_repeat, global.garp.lower_repeat), repeat),
+        interval: Duration::from_micros(global.garp_interval),
+        // A configured refresh, 0 included, takes the place of ours.
+        reassert: match pick(own.refresh, global.garp.refresh) {
+            Some(_) => Duration::ZERO,
+            None => defaults.reassert,
+        },
+    }
+}
+
+/// Defaults that the host gives.
+pub(crate) fn host_defaults(global: &mut GlobalDefs, hostname: &str) {
+    if global.router_id.is_empty() {
+        hostname.clone_into(&mut global.router_id);
+    }
+}

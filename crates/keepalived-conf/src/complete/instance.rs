@@ -1,0 +1,296 @@
+//! One instance: the checks in keepalived's order, each of which mends what it complains of.
+
+use std::net::IpAddr;
+
+use vrrp_core::settings::Initial;
+
+use crate::draft::{AuthType, Family, InstanceDraft};
+use crate::pass::Pass;
+
+use super::MAX_ADDRESSES;
+
+const OWNER: u8 = 255;
+const SECOND: u64 = 1_000_000;
+
+/// `false` if keepalived gives up on the whole configuration.
+pub(super) fn complete(pass: &mut Pass<'_>, draft: &mut InstanceDraft) -> bool {
+    let name = draft.name.clone();
+    let strict = draft.strict.unwrap_or(pass.draft.vrrp.strict);
+    if draft.interface.is_none() {
+        pass.complain(format!("({name}) Unknown interface!"));
+        return false;
+    }
+    if draft.family() == Family::V6 && draft.version.unwrap_or(pass.draft.vrrp.version) == 2 {
+        pass.log(format!(
+            "({name}) cannot use IPv6 with VRRP version 2; setting version 3"
+        ));
+        draft.version = Some(3);
+    }
+    if draft.addresses.is_empty() {
+        if strict || draft.family() == Family::V6 {
+            pass.complain(format!(
+                "({name}) No VIP specified; at least one is required"
+            ));
+            return false;
+        }
+        pass.complain(format!(
+            "({name}) No VIP specified; at least one is sensible"
+        ));
+    }
+    draft.priority = Some(draft.priority.unwrap_or(match draft.state {
+        Some(Initial::Master) => OWNER,
+        Some(Initial::Backup) | None => 100,
+    }));
+    let owner = draft.priority == Some(OWNER);
+    if strict
+        && draft
+            .state
+            .is_some_and(|state| (state == Initial::Master) != owner)
+    {
+        pass.complain(format!(
+            "({name}) State MASTER must match being address owner"
+        ));
+        draft.state = Some(if owner {
+            Initial::Master
+        } else {
+            Initial::Backup
+        });
+    }
+    let version = draft.version.unwrap_or(pass.draft.vrrp.version);
+    authentication(pass, draft, strict, version);
+    transport(pass, draft);
+    if draft.auth_type == Some(AuthType::Ah) && draft.state == Some(Initial::Master) {
+        if !owner {
+            pass.complain(format!(
+                "({name}) Initial state master is incompatible with AH authentication - clearing"
+            ));
+        }
+        draft.state = Some(Initial::Backup);
+    }
+    if let Some(IpAddr::V6(first)) = draft
+        .addresses
+        .first()
+        .map(|address| address.address.address)
+        && first.segments()[0] & 0xffc0 != 0xfe80
+    {
+        if strict {
+            pass.complain(format!(
+                "({name}) the first IPv6 VIP address must be link local"
+            ));
+        } else {
+            pass.log(format!(
+                "({name}) the first IPv6 VIP address should be link local"
+            ));
+        }
+    }
+    preemption(pass, draft, strict);
+    strictness(pass, draft, strict, version);
+    interval(pass, draft, version);
+    trackers(pass, draft);
+    if draft.addresses.is_empty() {
+        pass.complain(format!(
+            "({name}) No VIP specified; at least one is sensible"
+        ));
+    }
+    if draft.addresses.len() > MAX_ADDRESSES {
+        let count = draft.addresses.len();
+        pass.complain(format!(
+            "({name}) Number of VIPs ({count}) exceeds maximum/space available in packet (max {MAX_ADDRESSES} addresses) - excess moved to eVIPs"
+        ));
+        let excess = draft.addresses.split_off(MAX_ADDRESSES);
+        draft.excluded.splice(0..0, excess);
+    }
+    true
+}
+
+fn authentication(pass: &mut Pass<'_>, draft: &mut InstanceDraft, strict: bool, version: u32) {
+    let name = &draft.name;
+    if draft.auth_type.is_none() {
+        return;
+    }
+    if strict {
+        pass.complain(format!(
+            "({name}) Strict mode does not support authentication. Ignoring."
+        ));
+    } else if version == 3 {
+        pass.complain(format!(
+            "({name}) VRRP version 3 does not support authentication. Ignoring."
+        ));
+    } else if draft.auth_pass.is_empty() {
+        pass.complain(format!(
+            "({name}) Authentication specified but no password given. Ignoring"
+        ));
+    } else if draft.auth_type == Some(AuthType::Ah) && draft.family() == Family::V6 {
+        pass.complain(format!(
+            "({name}) Cannot use AH authentication with IPv6. ignoring"
+        ));
+    } else {
+        return;
+    }
+    draft.auth_type = None;
+}
+
+fn transport(pass: &mut Pass<'_>, draft: &mut InstanceDraft) {
+    let name = &draft.name;
+    if draft.unicast && draft.peers.is_empty() {
+        if draft.fault_without_peer {
+            pass.log(format!(
+                "({name}) Cannot use unicast without any peers - going to fault state"
+            ));
+        } else {
+            pass.complain(format!(
+                "({name}) A unicast keyword has been specified without any unicast peers. Defaulting to multicast. This usage is deprecated - please update your configuration."
+            ));
+        }
+    }
+}
+
+fn preemption(pass: &mut Pass<'_>, draft: &mut InstanceDraft, strict: bool) {
+    let name = draft.name.clone();
+    if draft.nopreempt && draft.priority == Some(OWNER) {
+        pass.complain(format!(
+            "({name}) nopreempt is incompatible with priority {OWNER}. resetting nopreempt"
+        ));
+        draft.nopreempt = false;
+    }
+    if draft.state == Some(Initial::Master) {
+        if draft.nopreempt {
+            pass.complain(format!(
+                "({name}) Warning - nopreempt will not work with initial state MASTER - clearing"
+            ));
+            draft.nopreempt = false;
+        }
+        if draft.preempt_delay.is_some_and(|delay| delay > 0) {
+            pass.complain(format!("({name}) Warning - preempt delay will not work with initial state MASTER - clearing"));
+            draft.preempt_delay = None;
+        }
+    }
+    if draft.preempt_delay.is_some_and(|delay| delay > 0) {
+        if strict {
+            pass.complain(format!(
+                "({name}) preempt_delay is incompatible with strict mode - resetting"
+            ));
+            if !draft.nopreempt {
+                draft.preempt_delay = None;
+            }
+        }
+        if draft.nopreempt {
+            pass.complain(format!(
+                "({name}) preempt_delay is incompatible with nopreempt mode - resetting"
+            ));
+            draft.preempt_delay = None;
+        }
+    }
+}
+
+fn strictness(pass: &mut Pass<'_>, draft: &mut InstanceDraft, strict: bool, version: u32) {
+    let name = draft.name.clone();
+    let default_count = pass.draft.vrrp.down_timer_adverts;
+    if strict && draft.down_timer_adverts.unwrap_or(default_count) != 3 {
+        pass.complain(format!(
+            "({name}) down_timer_adverts is incompatible with strict mode - resetting"
+        ));
+        draft.down_timer_adverts = Some(3);
+    }
+    if strict && version == 2 && draft.accept == Some(true) {
+        pass.complain(format!(
+            "({name}) warning - accept mode for VRRP version 2 does not comply with RFC3768 - resetting"
+        ));
+        draft.accept = Some(false);
+    }
+    if !draft.peers.is_empty() && draft.group.is_some() {
+        pass.complain(format!(
+            "({name}) multicast destination specified with unicast - ignoring"
+        ));
+        draft.group = None;
+    }
+    if !strict {
+        return;
+    }
+    if draft.garp.lower_repeat.is_some_and(|count| count > 0) {
+        pass.complain(format!(
+            "({name}) Strict mode requires no repeat garps. resetting"
+        ));
+    }
+    draft.garp.lower_repeat = Some(0);
+    draft.garp.lower_delay = Some(0);
+    if draft.lower_no_advert == Some(false) {
+        pass.complain(format!(
+            "({name}) Strict mode requires no lower priority advert. resetting"
+        ));
+    }
+    draft.lower_no_advert = Some(true);
+    if draft.higher_send_advert == Some(true) {
+        pass.complain(format!(
+            "({name}) strict mode requires higher_prio_send_advert to be clear. resetting"
+        ));
+    }
+    draft.higher_send_advert = Some(false);
+}
+
+fn interval(pass: &mut Pass<'_>, draft: &mut InstanceDraft, version: u32) {
+    const MAX_V3: u64 = 40_950_000;
+    let name = &draft.name;
+    let micros = draft.advert_interval.unwrap_or(SECOND);
+    let shown = format!("{}.{:06}", micros / SECOND, micros % SECOND);
+    let rounded = if version == 2 {
+        let seconds = ((micros + SECOND / 2) / SECOND).max(1);
+        if micros % SECOND != 0 {
+            pass.complain(format!(
+                "({name}) VRRPv2 advertisement interval {shown}s must be an integer. rounding"
+            ));
+        }
+        seconds * SECOND
+    } else if micros > MAX_V3 {
+        let hundredths = (micros + 5_000) / 10_000;
+        pass.complain(format!(
+            "({name}) VRRPv3 advertisement interval {}.{:02}s is out of range. Must be less than 40.96s. Setting to 40.95s",
+            hundredths / 100,
+            hundredths % 100
+        ));
+        MAX_V3
+    } else {
+        if micros % 10_000 != 0 {
+            pass.complain(format!("({name}) VRRPv3 advertisement interval {shown}s must be in units of 10ms - rounding"));
+        }
+        ((micros + 5_000) / 10_000).max(1) * 10_000
+    };
+    draft.advert_interval = Some(rounded);
+}
+
+fn trackers(pass: &mut Pass<'_>, draft: &mut InstanceDraft) {
+    let name = draft.name.clone();
+    let own = draft.interface.clone();
+    for tracked in draft
+        .interfaces
+        .iter()
+        .filter(|tracked| Some(&tracked.name) == own.as_ref())
+    {
+        pass.focus = Some(tracked.span);
+        pass.complain(format!(
+            "({name}) Ignoring track_interface {} since own interface",
+            tracked.name
+        ));
+    }
+    draft
+        .interfaces
+        .retain(|tracked| Some(&tracked.name) != own.as_ref());
+    if draft.priority == Some(OWNER) {
+        for tracked in draft.interfaces.iter().filter(|tracked| tracked.weighted) {
+            pass.focus = Some(tracked.span);
+            pass.complain(format!(
+                "({name}) ignoring {} tracked interface due to address owner",
+                tracked.name
+            ));
+        }
+        for tracked in draft.scripts.iter().filter(|tracked| tracked.weight != 0) {
+            pass.focus = Some(tracked.span);
+            pass.complain(format!(
+                "({name}) ignoring tracked script {} with weights due to address_owner",
+                tracked.name
+            ));
+        }
+        draft.scripts.retain(|tracked| tracked.weight == 0);
+    }
+    pass.focus = Some(draft.span);
+}

@@ -1,0 +1,98 @@
+//! Which scripts can be run, and whether that is safe.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+
+use crate::env::Credentials;
+use crate::pass::Pass;
+use crate::security::{Judgement, judge};
+
+/// Looks at every script's program. Gives the command lines of those that can be run; what
+/// cannot is taken out of the instances that track it.
+pub(super) fn check(pass: &mut Pass<'_>) -> BTreeMap<String, Vec<OsString>> {
+    let mut ready = BTreeMap::new();
+    let mut exposed = pass.findings.root_notify;
+    let mut insecure = pass.findings.insecure_notify;
+    let secure = pass.draft.global.script_security;
+    let scripts: Vec<(String, Vec<OsString>, Credentials)> = pass
+        .draft
+        .scripts
+        .iter()
+        .map(|script| {
+            let user = script.user.clone().unwrap_or_else(|| pass.env.me());
+            (script.name.clone(), script.argv.clone(), user)
+        })
+        .collect();
+    for (name, mut argv, user) in scripts {
+        let Some(program) = argv.first_mut() else {
+            continue;
+        };
+        let judgement = judge(pass.env, program, &user);
+        exposed |= user.uid == 0 && judgement != Judgement::NotFound;
+        match judgement {
+            Judgement::Fine(_) => {}
+            Judgement::Searched(path) => {
+                let (word, found) = (program.display().to_string(), path.display().to_string());
+                pass.log(format!(
+                    "WARNING - script `{word}` resolved by path search to `{found}`. Please specify full path."
+                ));
+                *program = path.into_os_string();
+            }
+            Judgement::NotFound => {
+                if !program.as_encoded_bytes().contains(&b'/') {
+                    let word = program.display().to_string();
+                    pass.log(format!("Cannot find script {word} in path - disabling"));
+                }
+                pass.complain(format!(
+                    "Disabling track script {name} since not found/accessible"
+                ));
+                forget(pass, &name);
+                continue;
+            }
+            Judgement::NotExecutable(path) => {
+                pass.log(format!(
+                    "WARNING - script '{}' is not executable for uid:gid {}:{} - disabling.",
+                    path.display(),
+                    user.uid,
+                    user.gid
+                ));
+                forget(pass, &name);
+                continue;
+            }
+            Judgement::NoFile => {
+                pass.complain(format!("Disabling track script {name} due to insecure"));
+                forget(pass, &name);
+                continue;
+            }
+            Judgement::Insecure(path) => {
+                if secure {
+                    pass.complain(format!("Disabling track script {name} due to insecure"));
+                    forget(pass, &name);
+                    continue;
+                }
+                insecure = true;
+                *program = path.into_os_string();
+            }
+        }
+        ready.insert(name, argv);
+    }
+    if exposed && !secure {
+        let more = if insecure {
+            " There are insecure scripts."
+        } else {
+            ""
+        };
+        pass.findings.insecure = true;
+        pass.say_security(&format!(
+            "SECURITY VIOLATION - scripts are being executed but script_security not enabled.{more}"
+        ));
+    }
+    ready
+}
+
+/// Takes a script out of every instance.
+fn forget(pass: &mut Pass<'_>, name: &str) {
+    for instance in &mut pass.draft.instances {
+        instance.scripts.retain(|entry| entry.name != name);
+    }
+}

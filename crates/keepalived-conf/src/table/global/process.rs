@@ -1,0 +1,207 @@
+//! Keywords about the daemon's own processes.
+
+use crate::number::{signed, unsigned};
+use crate::pass::Pass;
+use crate::text::Line;
+
+use super::Handled;
+
+/// The kernel keeps this many bytes of a process's name.
+const MAX_NAME: usize = 15;
+
+pub(super) fn nice(pass: &mut Pass<'_>, line: &Line) -> Handled {
+    let Some(word) = line.words.get(1) else {
+        pass.complain("No vrrp process priority specified");
+        return Ok(());
+    };
+    match pass.number(signed(&word.text(), -20, 19)) {
+        Some(value) => pass.draft.global.nice = Some(value),
+        None => pass.complain("Invalid vrrp process priority specified"),
+    }
+    Ok(())
+}
+
+pub(super) fn realtime(pass: &mut Pass<'_>, line: &Line) -> Handled {
+    const MIN: i32 = 1;
+    const MAX: i32 = 99;
+    let Some(word) = line.words.get(1) else {
+        pass.complain("No vrrp process real-time priority specified");
+        return Ok(());
+    };
+    let text = word.text();
+    let Some(value) = pass.number(signed(&text, i32::MIN, i32::MAX)) else {
+        pass.complain(format!("vrrp process real-time priority '{text}' invalid"));
+        return Ok(());
+    };
+    if value < MIN {
+        pass.complain(format!(
+            "vrrp process real-time priority {value} less than minimum {MIN} - setting to minimum"
+        ));
+    } else if value > MAX {
+        pass.complain(format!("vrrp process real-time priority {value} greater than maximum {MAX} - setting to maximum"));
+    }
+    pass.draft.global.realtime_priority = u32::try_from(value.clamp(MIN, MAX)).ok();
+    Ok(())
+}
+
+pub(super) fn realtime_limit(pass: &mut Pass<'_>, line: &Line) -> Handled {
+    let keyword = line
+        .words
+        .first()
+        .map(|word| word.text().into_owned())
+        .unwrap_or_default();
+    let text = pass.text(line, 1)?;
+    if keyword.ends_with("_rtime") {
+        pass.complain(format!(
+            "Keyword '{keyword}' is deprecated - please use 'vrrp_rlimit_rttime'"
+        ));
+    }
+    match pass.number(unsigned(&text, 1, u32::MAX)) {
+        Some(value) => pass.draft.global.realtime_limit = Some(value.into()),
+        None => pass.complain(format!("Invalid vrrp real-time limit - {text}")),
+    }
+    Ok(())
+}
+
+pub(super) fn no_swap(pass: &mut Pass<'_>, _: &Line) -> Handled {
+    pass.draft.global.no_swap = true;
+    Ok(())
+}
+
+pub(super) fn affinity(pass: &mut Pass<'_>, line: &Line) -> Handled {
+    const MAX_CPU: u32 = 1023;
+    if line.words.len() < 2 {
+        pass.complain("No vrrp cpu_id set specified");
+        return Ok(());
+    }
+    for word in line.rest(1) {
+        pass.focus = Some(word.span);
+        if let Some(cpu) = pass.number(unsigned(&word.text(), 0, MAX_CPU)) {
+            pass.draft.global.cpu_affinity.push(cpu);
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn all_names(pass: &mut Pass<'_>, _: &Line) -> Handled {
+    pass.draft
+        .global
+        .process_name
+        .get_or_insert_with(|| "keepalived".to_owned());
+    pass.draft
+        .global
+        .vrrp_process_name
+        .get_or_insert_with(|| "keepalived_vrrp".to_owned());
+    Ok(())
+}
+
+fn process_name(pass: &mut Pass<'_>, line: &Line) -> Option<String> {
+    let Some(word) = line.words.get(1) else {
+        pass.complain("Process name missing");
+        return None;
+    };
+    let mut name = word.text().into_owned();
+    if name.len() > MAX_NAME {
+        pass.complain(format!(
+            "Process name {name} more than {MAX_NAME} characters, truncating"
+        ));
+        let end = (0..=MAX_NAME)
+            .rev()
+            .find(|end| name.is_char_boundary(*end))
+            .unwrap_or(0);
+        name.truncate(end);
+    }
+    Some(name)
+}
+
+pub(super) fn name(pass: &mut Pass<'_>, line: &Line) -> Handled {
+    if let Some(name) = process_name(pass, line) {
+        pass.draft.global.process_name = Some(name);
+    }
+    Ok(())
+}
+
+pub(super) fn vrrp_name(pass: &mut Pass<'_>, line: &Line) -> Handled {
+    if let Some(name) = process_name(pass, line) {
+        pass.draft.global.vrrp_process_name = Some(name);
+    }
+    Ok(())
+}
+
+/// `umask`: a number in C's notation, or names of bits with `|` between them.
+pub(super) fn umask(pass: &mut Pass<'_>, line: &Line) -> Handled {
+    let Some(word) = line.words.get(1) else {
+        pass.complain("Missing parameter(s) to umask option");
+        return Ok(());
+    };
+    let text = word.text().into_owned();
+    if text.starts_with(|sign: char| sign.is_ascii_digit()) {
+        let value = match text.strip_prefix("0x") {
+            Some(digits) => u32::from_str_radix(digits, 16),
+            None if text.starts_with('0') => u32::from_str_radix(&text, 8),
+            None => text.parse(),
+        };
+        match value.ok().filter(|value| *value <= 0o777) {
+            Some(value) => pass.draft.global.umask = Some(value),
+            None => pass.complain(format!("invalid umask value {text}")),
+        }
+        return Ok(());
+    }
+    let joined: String = line
+        .rest(1)
+        .iter()
+        .map(|word| word.text().into_owned())
+        .collect();
+    let mut mask = 0;
+    for bit in joined.split('|') {
+        let Some(value) = bit_value(bit) else {
+            pass.complain(format!("Unknown umask bit {bit}"));
+            return Ok(());
+        };
+        mask |= value;
+    }
+    pass.draft.global.umask = Some(mask);
+    Ok(())
+}
+
+fn bit_value(name: &str) -> Option<u32> {
+    let bits = match name.get(..2)? {
+        "IR" => 4,
+        "IW" => 2,
+        "IX" => 1,
+        _ => return None,
+    };
+    match name.get(2..)? {
+        "USR" => Some(bits << 6),
+        "GRP" => Some(bits << 3),
+        "OTH" => Some(bits),
+        _ => None,
+    }
+}
+
+pub(super) fn max_auto_priority(pass: &mut Pass<'_>, line: &Line) -> Handled {
+    const MAX: i32 = 99;
+    if let Some(word) = line.words.get(1) {
+        let text = word.text();
+        if pass.number(signed(&text, -1, MAX)).is_none() {
+            pass.complain(format!(
+                "max_auto_priority '{text}' must be in [0, {MAX}] (or -1 to disable) - ignoring"
+            ));
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn min_auto_delay(pass: &mut Pass<'_>, line: &Line) -> Handled {
+    let Some(word) = line.words.get(1) else {
+        pass.complain("min_auto_priority_delay requires delay time");
+        return Ok(());
+    };
+    let text = word.text();
+    if pass.number(unsigned(&text, 1, 10_000_000)).is_none() {
+        pass.complain(format!(
+            "min_auto_priority_delay '{text}' must be in [1, 10000000] - ignoring"
+        ));
+    }
+    Ok(())
+}

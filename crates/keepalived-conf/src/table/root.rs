@@ -1,0 +1,255 @@
+//! Keywords outside every block.
+
+use crate::pass::Pass;
+use crate::report::Process;
+use crate::text::Line;
+
+use super::{
+    Action, Block, Handled, Row, Status, checkers, instance, no_close, no_list_close, nothing,
+    script, tracking,
+};
+
+const LATER_ADDRESSES: &str = "addresses, routes and rules outside an instance are not set";
+
+/// The keywords.
+pub(super) const ROWS: &[Row] = &[
+    Row::full(
+        "global_defs",
+        "{ ... }",
+        nothing,
+        "settings of the whole daemon",
+    )
+    .with_process(Process::Parent)
+    .with_action(Action::Enter {
+        open: nothing,
+        inside: Block::Global,
+        close: no_close,
+    }),
+    Row::full(
+        "vrrp_script",
+        "NAME { ... }",
+        nothing,
+        "a command whose exit code instances track",
+    )
+    .with_action(Action::Enter {
+        open: script::open,
+        inside: Block::Script,
+        close: script::close,
+    }),
+    Row::full(
+        "vrrp_instance",
+        "NAME { ... }",
+        nothing,
+        "one virtual router",
+    )
+    .with_action(Action::Enter {
+        open: instance::open,
+        inside: Block::Instance,
+        close: no_close,
+    }),
+    Row::refused(
+        "vrrp_sync_group",
+        "NAME { ... }",
+        nothing,
+        "each instance changes state by itself",
+    )
+    .with_action(Action::Enter {
+        open: tracking::open_group,
+        inside: Block::SyncGroup,
+        close: no_close,
+    }),
+    Row::refused(
+        "vrrp_track_process",
+        "NAME { ... }",
+        nothing,
+        "processes are not watched; use a vrrp_script",
+    )
+    .with_action(Action::Enter {
+        open: tracking::open_process,
+        inside: Block::TrackProcess,
+        close: no_close,
+    }),
+    Row::refused(
+        "track_file",
+        "NAME { ... }",
+        nothing,
+        "files are not watched; use a vrrp_script",
+    )
+    .with_action(Action::Enter {
+        open: tracking::open_file,
+        inside: Block::TrackFile,
+        close: no_close,
+    }),
+    Row::refused(
+        "vrrp_track_file",
+        "NAME { ... }",
+        nothing,
+        "files are not watched; use a vrrp_script",
+    )
+    .with_action(Action::Enter {
+        open: tracking::open_file,
+        inside: Block::TrackFile,
+        close: no_close,
+    }),
+    Row::refused("track_group", "NAME { ... }", nothing, LATER_ADDRESSES).with_action(
+        Action::Enter {
+            open: tracking::open_track_group,
+            inside: Block::TrackGroup,
+            close: no_close,
+        },
+    ),
+    Row::refused(
+        "garp_group",
+        "{ ... }",
+        nothing,
+        "announcements are paced by vrrp_garp_interval alone",
+    )
+    .with_action(Action::Enter {
+        open: nothing,
+        inside: Block::GarpGroup,
+        close: no_close,
+    }),
+    Row::refused("static_ipaddress", "{ ... }", nothing, LATER_ADDRESSES).with_action(
+        Action::List {
+            entry: tracking::static_address,
+            close: no_list_close,
+        },
+    ),
+    Row::refused("static_routes", "{ ... }", nothing, LATER_ADDRESSES).with_action(Action::List {
+        entry: tracking::route,
+        close: no_list_close,
+    }),
+    Row::refused("static_rules", "{ ... }", nothing, LATER_ADDRESSES).with_action(Action::List {
+        entry: tracking::rule,
+        close: no_list_close,
+    }),
+    Row::refused(
+        "linkbeat_interfaces",
+        "{ ... }",
+        nothing,
+        "link state comes from netlink alone",
+    )
+    .with_action(Action::List {
+        entry: nothing,
+        close: no_list_close,
+    }),
+    Row::refused(
+        "interface_up_down_delays",
+        "{ ... }",
+        nothing,
+        "link changes act at once",
+    )
+    .with_action(Action::List {
+        entry: nothing,
+        close: no_list_close,
+    }),
+    Row::refused(
+        "bfd_instance",
+        "NAME { ... }",
+        nothing,
+        "there is no BFD; a tracker of it is not run",
+    )
+    .with_process(Process::Bfd)
+    .with_action(Action::Skip),
+    Row::refused(
+        "virtual_server",
+        "ADDRESS PORT { ... }",
+        nothing,
+        checkers::REASON,
+    )
+    .with_process(Process::Checker)
+    .with_action(Action::Skip),
+    Row::refused(
+        "virtual_server_group",
+        "NAME { ... }",
+        nothing,
+        checkers::REASON,
+    )
+    .with_process(Process::Checker)
+    .with_action(Action::Skip),
+    Row::refused("SSL", "{ ... }", nothing, checkers::REASON)
+        .with_process(Process::Checker)
+        .with_action(Action::Skip),
+    Row::full(
+        "instance",
+        "NAME",
+        name_instance,
+        "part of the pid files' names",
+    )
+    .with_process(Process::Parent),
+    Row::full(
+        "use_pid_dir",
+        "",
+        use_pid_dir,
+        "pid files go to /run/keepalived",
+    )
+    .with_process(Process::Parent),
+    Row::refused(
+        "net_namespace",
+        "NAME",
+        net_namespace,
+        "start the daemon in the namespace with `ip netns exec`",
+    )
+    .with_process(Process::Parent),
+    Row::refused("net_namespace_ipvs", "NAME", nothing, checkers::REASON)
+        .with_process(Process::Parent),
+    Row::accepted(
+        "namespace_with_ipsets",
+        "",
+        nothing,
+        "for kernels before 3.13",
+    )
+    .with_process(Process::Parent),
+    Row::refused(
+        "linkbeat_use_polling",
+        "",
+        nothing,
+        "link state comes from netlink alone",
+    )
+    .with_process(Process::Parent),
+    Row::accepted(
+        "child_wait_time",
+        "SECONDS",
+        child_wait_time,
+        "there is one process, and it is never waited for",
+    )
+    .with_process(Process::Parent)
+    .with_status(Status::Accepted(
+        "there is one process, and it is never waited for",
+    )),
+];
+
+fn name_instance(pass: &mut Pass<'_>, line: &Line) -> Handled {
+    match line.words.get(1) {
+        None => pass.complain("instance name missing - ignoring"),
+        Some(word) if pass.draft.global.instance.is_some() => {
+            pass.complain(format!(
+                "Duplicate instance definition {} - ignoring",
+                word.text()
+            ));
+        }
+        Some(word) => pass.draft.global.instance = Some(word.text().into_owned()),
+    }
+    Ok(())
+}
+
+fn use_pid_dir(pass: &mut Pass<'_>, _: &Line) -> Handled {
+    pass.draft.global.use_pid_dir = true;
+    Ok(())
+}
+
+fn net_namespace(pass: &mut Pass<'_>, line: &Line) -> Handled {
+    if line.words.len() < 2 {
+        pass.complain("net_namespace name missing - ignoring");
+    }
+    Ok(())
+}
+
+fn child_wait_time(pass: &mut Pass<'_>, line: &Line) -> Handled {
+    let text = pass.text(line, 1)?;
+    if let Err(faulty) = crate::number::unsigned(&text, 0, u32::MAX) {
+        pass.complain(faulty.message);
+        pass.complain(format!("Invalid child_wait_time {text}"));
+    }
+    Ok(())
+}
