@@ -4,6 +4,8 @@ mod demo;
 mod needs;
 mod run;
 mod test;
+#[cfg(test)]
+mod tidy;
 
 use std::process::ExitCode;
 

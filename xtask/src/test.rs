@@ -55,12 +55,14 @@ pub(crate) fn test(options: &Options) -> Result<ExitCode> {
             "--no-fail-fast",
         ])))?;
     } else {
+        // Most of the slow tests only wait for timers: more of them than cores.
         run(prepared(&mut cargo(&[
             "test",
             "--workspace",
             "--locked",
             "--no-fail-fast",
-        ])))?;
+        ]))
+        .env("RUST_TEST_THREADS", "4"))?;
     }
     Ok(ExitCode::SUCCESS)
 }
