@@ -14,6 +14,7 @@ pub mod exec;
 pub mod fd;
 pub mod packet;
 pub mod process;
+pub mod relay_sys;
 pub mod sched;
 pub mod sockopt;
 pub mod time;

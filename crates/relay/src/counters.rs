@@ -5,7 +5,7 @@
 //! (current connections, whose maxima and limits depend on the sum; events of the running second)
 //! is one shared atomic, touched a few times per connection and never per byte.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 
 use crate::rate::Rate;
 
@@ -51,32 +51,32 @@ impl Gauge {
 
     pub(crate) fn up(&self) -> u32 {
         let now = self.current.fetch_add(1, Relaxed).saturating_add(1);
-        // A maximum is rarely beaten: look before writing to a line all workers share.
-        if now > self.max.load(Relaxed) {
-            self.max.fetch_max(now, Relaxed);
-        }
+        self.keep();
         now
     }
 
-    /// One more unless that would exceed `limit` (0 = none).
+    /// One more unless that would exceed `limit` (0 = none). It counts for the maximum only once
+    /// [`Gauge::keep`] says that it stays.
     pub(crate) fn try_up(&self, limit: u32) -> bool {
-        if limit == 0 {
-            self.up();
-            return true;
-        }
-        if self.current.fetch_add(1, Relaxed) >= limit {
-            self.current.fetch_sub(1, Relaxed);
+        let before = self.current.fetch_add(1, SeqCst);
+        if limit > 0 && before >= limit {
+            self.current.fetch_sub(1, SeqCst);
             return false;
-        }
-        let now = self.current();
-        if now > self.max.load(Relaxed) {
-            self.max.fetch_max(now, Relaxed);
         }
         true
     }
 
+    /// Lets the current number count for the maximum.
+    pub(crate) fn keep(&self) {
+        let now = self.current();
+        // A maximum is rarely beaten: look before writing to a line all workers share.
+        if now > self.max.load(Relaxed) {
+            self.max.fetch_max(now, Relaxed);
+        }
+    }
+
     pub(crate) fn down(&self) -> u32 {
-        self.current.fetch_sub(1, Relaxed).saturating_sub(1)
+        self.current.fetch_sub(1, SeqCst).saturating_sub(1)
     }
 }
 

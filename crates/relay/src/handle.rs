@@ -1,12 +1,18 @@
 //! The running data path as control sees it.
 
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
 
-use lb_core::{Change, ServerView};
+use lb_core::{Admin, Change, Operational, ServerView, Time};
 
-use crate::record::{Peer, SessionSink};
-use crate::snapshot::Snapshot;
+use crate::clock;
+use crate::listen::Door;
+use crate::record::{Cause, Peer, SessionSink};
+use crate::shared::{Command, Shared, WorkerCells};
+use crate::snapshot::{OnMarkedDown, Snapshot};
+use crate::worker::Worker;
 
 /// Process-wide settings of the data path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -201,90 +207,269 @@ pub enum StartError {
     },
 }
 
-/// The running workers. Dropping it stops them at once.
+/// The running workers. Dropping it ends every session and stops them at once.
 #[derive(Debug)]
 pub struct Relay {
-    snapshot: Arc<Snapshot>,
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
 }
 
 impl Relay {
     /// Starts the workers, each with its own sockets of `sockets`.
     ///
     /// # Errors
-    /// If a thread, an epoll instance or a runtime cannot be had; sockets are closed then.
+    /// If a thread, an epoll instance or a runtime cannot be had, or a socket belongs nowhere; the
+    /// sockets are closed then.
     pub fn start(
         settings: &RelaySettings,
         snapshot: Arc<Snapshot>,
         sockets: Vec<ListenSocket>,
         sink: Arc<dyn SessionSink>,
     ) -> Result<Self, StartError> {
-        let _ = (settings, sockets, sink);
-        Ok(Self { snapshot })
+        let settings = settings.clone().completed();
+        let workers = settings.workers;
+        let failed = |worker| move |source| StartError::Worker { worker, source };
+        let mut doors: Vec<Vec<Door>> = (0..workers).map(|_| Vec::new()).collect();
+        for socket in sockets {
+            let ListenSocket {
+                frontend,
+                listener,
+                fds,
+            } = socket;
+            if snapshot
+                .frontends
+                .get(frontend)
+                .is_none_or(|f| f.listeners.get(listener).is_none())
+            {
+                return Err(StartError::UnknownListener { frontend, listener });
+            }
+            let fds = one_each(fds, workers).map_err(failed(0))?;
+            for (doors, fd) in doors.iter_mut().zip(fds) {
+                doors.push(Door::new(fd, frontend, listener));
+            }
+        }
+        let shared = Arc::new(Shared::new(settings, snapshot, sink).map_err(failed(0))?);
+        let listening = doors.iter().map(Vec::len).sum::<usize>();
+        shared
+            .listening
+            .store(u32::try_from(listening).unwrap_or(u32::MAX), Relaxed);
+        let mut relay = Self {
+            shared,
+            threads: Vec::new(),
+        };
+        for (worker, doors) in doors.into_iter().enumerate() {
+            relay.spawn(worker, doors).map_err(failed(worker))?;
+        }
+        Ok(relay)
+    }
+
+    /// Starts one worker and waits until it stands.
+    fn spawn(&mut self, index: usize, doors: Vec<Door>) -> std::io::Result<()> {
+        let shared = Arc::clone(&self.shared);
+        let (ready, answer) = mpsc::channel();
+        let thread = std::thread::Builder::new().name(self.shared.settings.thread_name.clone());
+        let body = move || {
+            let worker = match Worker::new(index, Arc::clone(&shared), doors) {
+                Ok(worker) => worker,
+                Err(error) => {
+                    let _nobody = ready.send(Err(error));
+                    return;
+                }
+            };
+            shared.running.send_modify(|running| *running += 1);
+            let _nobody = ready.send(Ok(()));
+            // Its epoll instance or runtime broke: the worker is lost, the others go on.
+            let _lost = worker.run();
+            shared.running.send_modify(|running| *running -= 1);
+        };
+        self.threads.push(thread.spawn(body)?);
+        answer
+            .recv()
+            .unwrap_or_else(|_| Err(std::io::ErrorKind::Other.into()))
     }
 
     /// Puts new settings in force for connections accepted from now on. Pools and figures live on
-    /// in the `Arc`s control carries over.
+    /// in the `Arc`s control carries over; frontends and backends keep their indexes.
     pub fn publish(&self, snapshot: Arc<Snapshot>) {
-        let _ = snapshot;
+        self.shared.snapshot.store(snapshot);
+        self.shared.broadcast(|| Command::Publish);
     }
 
     /// The settings in force.
     #[must_use]
     pub fn snapshot(&self) -> Arc<Snapshot> {
-        Arc::clone(&self.snapshot)
+        self.shared.snapshot.load_full()
     }
 
     /// Changes a server's state, weight or limit, hands waiting sessions on, and ends its sessions
     /// if it went down and is configured so. `None` if there is no such server.
     pub fn change_server(&self, backend: usize, server: usize, change: Change) -> Option<Changed> {
-        let _ = (backend, server, change);
-        None
+        let snapshot = self.snapshot();
+        let settings = snapshot.backends.get(backend)?;
+        let mut pool = settings.state.pool();
+        let before = pool.server(server)?;
+        let now = Time::from_millis(clock::millis());
+        let moved = pool.change(now, server, change, settings.state.sessions.current());
+        let after = pool.server(server)?;
+        let in_service = |view: &ServerView| {
+            view.admin != Admin::Maintenance && view.operational == Operational::Up
+        };
+        let went = in_service(&before) && !in_service(&after);
+        let changed = Changed {
+            before,
+            after,
+            requeued: u32::try_from(moved.len()).unwrap_or(u32::MAX),
+            queue_left: if went { after.queued } else { pool.queued() },
+            active: pool.active(),
+            backups: pool.backups(),
+        };
+        drop(pool);
+        for dispatch in moved {
+            self.shared.deliver(backend, dispatch);
+        }
+        let stopped = after.operational != Operational::Up || after.admin == Admin::Maintenance;
+        let kills = settings
+            .servers
+            .get(server)
+            .is_some_and(|server| server.on_marked_down == OnMarkedDown::ShutdownSessions);
+        if went && stopped && kills {
+            self.kill(
+                SessionFilter::Server(backend, server),
+                KillCause::ServerDown,
+            );
+        }
+        Some(changed)
     }
 
     /// Stops accepting on a frontend; its sockets stay bound and refuse clients (SIGTTOU).
     pub fn pause(&self, frontend: usize) {
-        let _ = frontend;
+        self.shared.broadcast(|| Command::Pause(frontend));
     }
 
     /// Accepts again after [`Relay::pause`] (SIGTTIN).
     pub fn resume(&self, frontend: usize) {
-        let _ = frontend;
+        self.shared.broadcast(|| Command::Resume(frontend));
     }
 
     /// Closes a frontend's sockets for good.
     pub fn stop(&self, frontend: usize) {
-        let _ = frontend;
+        self.shared.broadcast(|| Command::Stop(frontend));
     }
 
     /// `maxconn` of the process, 0 = unlimited.
     pub fn set_maxconn(&self, maxconn: u32) {
-        let _ = maxconn;
+        self.shared.maxconn.store(maxconn, Relaxed);
+        self.shared.broadcast(|| Command::Accept);
     }
 
     /// Ends sessions from outside.
     pub fn kill(&self, filter: SessionFilter, cause: KillCause) {
-        let _ = (filter, cause);
+        self.shared.broadcast(|| Command::Kill(filter, cause));
     }
 
-    /// All sessions, oldest first. Waits for the workers' answers, so never call it from one.
+    /// All sessions, oldest first. Waits for the workers' answers (at most a second), so never call
+    /// it from one.
     #[must_use]
     pub fn sessions(&self) -> Vec<SessionInfo> {
-        Vec::new()
+        let (sender, answers) = mpsc::channel();
+        self.shared.broadcast(|| Command::List(sender.clone()));
+        drop(sender);
+        let until = std::time::Instant::now() + LISTING;
+        let mut sessions = Vec::new();
+        for _ in &self.shared.mailboxes {
+            let left = until.saturating_duration_since(std::time::Instant::now());
+            // A worker that has stopped drops the order unanswered.
+            let Ok(mut part) = answers.recv_timeout(left) else {
+                break;
+            };
+            sessions.append(&mut part);
+        }
+        sessions.sort_by_key(|session| session.serial);
+        sessions
     }
 
     /// Process-wide figures.
     #[must_use]
     pub fn figures(&self) -> ProcessFigures {
-        ProcessFigures::default()
+        let shared = &self.shared;
+        let sum = |of: fn(&WorkerCells) -> u64| shared.cells.iter().map(of).sum();
+        ProcessFigures {
+            connections: shared.active.current(),
+            connections_max: shared.active.max(),
+            accepted: sum(|cells| cells.accepted.load()),
+            sessions: sum(|cells| cells.sessions.load()),
+            connection_rate: shared.connection_rate.current(),
+            connection_rate_max: shared.connection_rate.max(),
+            session_rate: shared.session_rate.current(),
+            session_rate_max: shared.session_rate.max(),
+            bytes_out: sum(|cells| cells.bytes_out.load()),
+            bytes_spliced: sum(|cells| cells.bytes_spliced.load()),
+            bytes_out_rate: shared.written(sum(|cells| cells.bytes_out.load())),
+            pipes_used: shared.pipes.used.load(Relaxed),
+            pipes_free: shared.pipes.free.load(Relaxed),
+            pipes_max: u32::try_from(shared.settings.max_pipes).unwrap_or(u32::MAX),
+            listeners: shared.listening.load(Relaxed),
+            maxconn: shared.maxconn.load(Relaxed),
+        }
     }
 
     /// Ends the data path; [`Relay::drained`] tells when it is over.
     pub fn shutdown(&self, how: Shutdown) {
-        let _ = how;
+        self.shared.broadcast(|| Command::Shutdown(how));
     }
 
-    /// Resolves once all listeners are closed and no session is left.
+    /// Resolves once [`Relay::shutdown`] has closed all listeners and no session is left.
     pub async fn drained(&self) {
-        std::future::pending::<()>().await;
+        let mut running = self.shared.running.subscribe();
+        // An error would mean that the sender is gone, and with it the workers.
+        let _gone = running.wait_for(|running| *running == 0).await;
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        self.shutdown(Shutdown::Hard);
+        for thread in self.threads.drain(..) {
+            // A worker that panicked has nothing left to say.
+            let _panicked = thread.join();
+        }
+    }
+}
+
+/// How long [`Relay::sessions`] waits for busy workers.
+const LISTING: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// Pipes of the process without `maxpipes`: as many of a MiB as an unprivileged user's share of
+/// pipe memory (64 MiB) holds, less a few for others.
+const DEFAULT_PIPES: usize = 48;
+
+impl RelaySettings {
+    /// With defaults filled in and impossible values corrected.
+    fn completed(mut self) -> Self {
+        self.workers = self.workers.clamp(1, 1 << 10);
+        if self.max_pipes == 0 {
+            self.max_pipes = DEFAULT_PIPES;
+        }
+        self
+    }
+}
+
+/// Exactly one descriptor for each worker: the last is shared if there are too few.
+fn one_each(mut fds: Vec<OwnedFd>, workers: usize) -> std::io::Result<Vec<OwnedFd>> {
+    fds.truncate(workers);
+    while fds.len() < workers {
+        let Some(last) = fds.last() else { break };
+        fds.push(last.try_clone()?);
+    }
+    Ok(fds)
+}
+
+impl KillCause {
+    pub(crate) const fn cause(self) -> Cause {
+        match self {
+            Self::Operator => Cause::Killed,
+            Self::ServerDown => Cause::ServerDown,
+            Self::ServerUp => Cause::ServerUp,
+        }
     }
 }

@@ -3,20 +3,33 @@
 //! One worker thread per core, each with a tokio current_thread runtime in which a single
 //! edge-triggered epoll instance hangs as one `AsyncFd`; the worker's connections are entries of a
 //! slab, and a connection never leaves its worker. The logic of a connection is a pure state
-//! machine ([`session`](self) is its module) that is tested without sockets.
+//! machine that is tested without sockets.
 //!
 //! The crate knows no control code: it reads an immutable [`Snapshot`], owns its counters, takes
 //! commands from a mailbox per worker and reports sessions to a [`SessionSink`].
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod admit;
+mod assign;
 mod backend_state;
 mod clock;
+mod connect;
+mod connection;
+mod copy;
 mod counters;
+mod drive;
+mod finish;
 mod handle;
+mod listen;
 mod rate;
 mod record;
+mod session;
+mod shared;
 mod snapshot;
+mod splice;
+mod wheel;
+mod worker;
 
 pub use backend_state::BackendState;
 pub use counters::{

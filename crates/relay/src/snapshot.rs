@@ -4,7 +4,7 @@
 //! began with. What outlives a snapshot (counters, pools) sits behind an [`Arc`] of its own:
 //! control carries it over to the next snapshot, so figures survive a change of settings.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -118,6 +118,14 @@ pub struct Server {
 pub enum ServerAddress {
     /// TCP over IPv4 or IPv6.
     Inet(SocketAddr),
+    /// A server without a port of its own, or with a relative one (`:+1000`): the port the client
+    /// connected to, plus `add`.
+    Offset {
+        /// The server's address.
+        ip: IpAddr,
+        /// Added to the port the client connected to.
+        add: i32,
+    },
     /// A UNIX stream socket by path.
     Unix(PathBuf),
     /// A UNIX stream socket in the abstract namespace (name without the leading zero byte).

@@ -1,0 +1,180 @@
+//! Letting clients in and making sessions of them.
+
+use std::os::fd::AsFd;
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+use std::time::SystemTime;
+
+use lb_core::Position;
+
+use crate::connect;
+use crate::connection::{Connection, Figures, Place, Settings, Stamps};
+use crate::copy::Lane;
+use crate::listen::{self, Guest, Nobody};
+use crate::record::{Cause, SessionStart};
+use crate::session::{Event, Session, Side};
+use crate::shared::{MAX_SLOTS, Token};
+use crate::snapshot::{Frontend, Listener};
+use crate::worker::Worker;
+
+impl Worker {
+    /// Accepts what waits at the doors, as far as limits and `tune.maxaccept` allow.
+    pub(crate) fn admit_guests(&mut self) {
+        for index in 0..self.doors.len() {
+            self.admit_at(index);
+        }
+    }
+
+    fn admit_at(&mut self, index: usize) {
+        let settings = Rc::clone(&self.settings);
+        for _ in 0..self.shared.settings.max_accept.max(1) {
+            let Some(Some(door)) = self.doors.get_mut(index) else {
+                return;
+            };
+            if !door.ready || !door.is_open() || door.not_before.is_some() {
+                return;
+            }
+            let Some((frontend, listener)) = listen::place(&settings, door) else {
+                return;
+            };
+            let process = self.shared.settings.maxconn_rate;
+            let wait =
+                listen::rate_wait(frontend.rate_limit, frontend.state.session_rate.current())
+                    .or_else(|| listen::rate_wait(process, self.shared.connection_rate.current()));
+            if let Some(wait) = wait {
+                door.not_before = Some(self.now + wait);
+                return;
+            }
+            match door.admit(self.index, frontend, listener, &self.shared) {
+                Ok(guest) => {
+                    let (frontend_index, listener_index) = (door.frontend, door.listener);
+                    let at = (frontend_index, listener_index);
+                    self.begin(&settings, frontend, listener, at, guest);
+                }
+                Err(Nobody::Empty | Nobody::Full) => {
+                    door.ready = false;
+                    return;
+                }
+                Err(Nobody::GaveUp) => {}
+                Err(Nobody::Exhausted) => {
+                    door.rest(self.now);
+                    if let Some(cells) = frontend.state.cells.get(self.index) {
+                        cells.accept_errors.add(1);
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Makes a session of an accepted client and asks for its server.
+    fn begin(
+        &mut self,
+        settings: &Settings,
+        frontend: &Frontend,
+        listener: &Listener,
+        at: (usize, usize),
+        guest: Guest,
+    ) {
+        if self.connections.len() >= MAX_SLOTS {
+            listen::leave(frontend, listener, &self.shared);
+            return;
+        }
+        self.count_accept(frontend, listener);
+        let wall = SystemTime::now();
+        let serial = self.shared.serials.fetch_add(1, Ordering::Relaxed);
+        connect::apply(guest.fd.as_fd(), &frontend.socket);
+        let (client, local) = (guest.client, guest.local);
+        self.shared.sink.accepted(&SessionStart {
+            serial,
+            client,
+            local,
+            accepted: wall,
+            frontend,
+            listener,
+        });
+        let backend = frontend
+            .backend
+            .filter(|index| *index < settings.backends.len());
+        if let Some(backend) = backend.and_then(|index| settings.backends.get(index)) {
+            backend.state.sessions.up();
+            backend.state.session_rate.event(self.now);
+            if let Some(cells) = backend.state.figures.cells.get(self.index) {
+                cells.sessions.add(1);
+            }
+        }
+        self.generation = self.generation.wrapping_add(1);
+        let slot = self.connections.insert(Box::new(Connection {
+            generation: self.generation,
+            session: Session::new(),
+            client: guest.fd,
+            server: None,
+            up: Lane::new(),
+            down: Lane::new(),
+            runnable: false,
+            place: Place {
+                settings: Rc::clone(settings),
+                frontend: at.0,
+                listener: at.1,
+                backend,
+                server: None,
+                left: None,
+                slot: false,
+                attached: false,
+                queued: false,
+            },
+            stamps: Stamps {
+                accepted: self.now,
+                wall,
+                client: self.now,
+                server: self.now,
+                expires: None,
+                queued: None,
+                connected: None,
+            },
+            figures: Figures {
+                serial,
+                client,
+                local,
+                bytes_in: 0,
+                bytes_out: 0,
+                redispatched: false,
+                position: Position::default(),
+            },
+        }));
+        let slot = u32::try_from(slot).unwrap_or(u32::MAX);
+        let token = Token {
+            slot,
+            generation: self.generation,
+        };
+        let Some(connection) = self.connections.get(slot as usize) else {
+            return;
+        };
+        if self.watch(&connection.client, token, Side::Client).is_err() {
+            self.feed(token, Event::Killed(Cause::Resource));
+            return;
+        }
+        if let Some(event) = self.choose(token) {
+            self.feed(token, event);
+        }
+        self.arm(token);
+    }
+
+    fn count_accept(&self, frontend: &Frontend, listener: &Listener) {
+        self.shared.connection_rate.event(self.now);
+        self.shared.session_rate.event(self.now);
+        frontend.state.connection_rate.event(self.now);
+        frontend.state.session_rate.event(self.now);
+        if let Some(cells) = self.shared.cells.get(self.index) {
+            cells.accepted.add(1);
+            cells.sessions.add(1);
+        }
+        if let Some(cells) = frontend.state.cells.get(self.index) {
+            cells.connections.add(1);
+            cells.sessions.add(1);
+        }
+        if let Some(cells) = listener.state.cells.get(self.index) {
+            cells.sessions.add(1);
+        }
+    }
+}

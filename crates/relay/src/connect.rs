@@ -1,0 +1,163 @@
+//! Sockets towards servers, and the options of sockets of either side.
+
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::io::Errno;
+use rustix::net::sockopt::{
+    set_socket_keepalive, set_socket_linger, set_socket_reuseaddr, set_tcp_keepcnt,
+    set_tcp_keepidle, set_tcp_keepintvl, set_tcp_nodelay, socket_error,
+};
+use rustix::net::{
+    AddressFamily, SocketAddrAny, SocketAddrUnix, SocketFlags, SocketType, bind, connect,
+    getsockname, socket_with,
+};
+
+use crate::record::Peer;
+use crate::session::Failure;
+use crate::snapshot::{Keepalive, Server, ServerAddress, SocketOptions};
+
+/// A connection attempt that has begun.
+#[derive(Debug)]
+pub(crate) struct Attempt {
+    pub(crate) fd: OwnedFd,
+    /// It stands already (UNIX sockets connect at once).
+    pub(crate) connected: bool,
+}
+
+/// Begins to connect to `server`. `local` is the address the client reached, for servers whose
+/// port depends on it.
+pub(crate) fn begin(
+    server: &Server,
+    options: &SocketOptions,
+    local: Peer,
+) -> Result<Attempt, Failure> {
+    match &server.address {
+        ServerAddress::Inet(address) => inet(*address, server, options),
+        ServerAddress::Offset { ip, add } => {
+            let port = match local {
+                Peer::Inet(address) => i32::from(address.port()),
+                Peer::Unix => 0,
+            };
+            let port = u16::try_from(port.saturating_add(*add)).map_err(|_| Failure::Refused)?;
+            inet(SocketAddr::new(*ip, port), server, options)
+        }
+        ServerAddress::Unix(path) => {
+            let address = SocketAddrUnix::new(path).map_err(|_| Failure::Refused)?;
+            unix(&address)
+        }
+        ServerAddress::Abstract(name) => {
+            let address = SocketAddrUnix::new_abstract_name(name).map_err(|_| Failure::Refused)?;
+            unix(&address)
+        }
+    }
+}
+
+fn inet(address: SocketAddr, server: &Server, options: &SocketOptions) -> Result<Attempt, Failure> {
+    let family = if address.is_ipv4() {
+        AddressFamily::INET
+    } else {
+        AddressFamily::INET6
+    };
+    let fd = stream(family)?;
+    // Small writes of one side leave at once: the sender has decided where its segments end.
+    let _unsupported = set_tcp_nodelay(&fd, true);
+    apply(fd.as_fd(), options);
+    if let Some(source) = server.source {
+        let _unsupported = set_socket_reuseaddr(&fd, true);
+        bind(&fd, &source).map_err(|_| Failure::Resource)?;
+    }
+    let result = connect(&fd, &address);
+    begun(fd, result)
+}
+
+fn unix(address: &SocketAddrUnix) -> Result<Attempt, Failure> {
+    let fd = stream(AddressFamily::UNIX)?;
+    let result = connect(&fd, address);
+    begun(fd, result)
+}
+
+fn stream(family: AddressFamily) -> Result<OwnedFd, Failure> {
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    socket_with(family, SocketType::STREAM, flags, None).map_err(|_| Failure::Resource)
+}
+
+fn begun(fd: OwnedFd, result: Result<(), Errno>) -> Result<Attempt, Failure> {
+    match result {
+        Ok(()) => Ok(Attempt {
+            fd,
+            connected: true,
+        }),
+        Err(Errno::INPROGRESS | Errno::INTR) => Ok(Attempt {
+            fd,
+            connected: false,
+        }),
+        // No free local port is ours to answer for; a UNIX listener with a full backlog (EAGAIN)
+        // is the server's.
+        Err(Errno::ADDRNOTAVAIL | Errno::ADDRINUSE | Errno::NOBUFS | Errno::NOMEM) => {
+            Err(Failure::Resource)
+        }
+        Err(_) => Err(Failure::Refused),
+    }
+}
+
+/// Whether a connection attempt has come to its end, seen without waiting.
+pub(crate) fn settled(fd: BorrowedFd<'_>) -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let mut fds = [PollFd::new(&fd, PollFlags::OUT)];
+    let now = Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    poll(&mut fds, Some(&now)).is_ok_and(|ready| ready > 0)
+}
+
+/// The result of an attempt whose socket became writable.
+pub(crate) fn outcome(fd: BorrowedFd<'_>) -> Result<(), Failure> {
+    match socket_error(fd) {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(Errno::TIMEDOUT)) => Err(Failure::TimedOut),
+        Ok(Err(_)) | Err(_) => Err(Failure::Refused),
+    }
+}
+
+/// Applies the options of one side; an option the socket does not know is left out.
+pub(crate) fn apply(fd: BorrowedFd<'_>, options: &SocketOptions) {
+    let Keepalive {
+        enabled,
+        count,
+        idle,
+        interval,
+    } = options.keepalive;
+    if !enabled {
+        return;
+    }
+    let _unsupported = set_socket_keepalive(fd, true);
+    if let Some(count) = count {
+        let _unsupported = set_tcp_keepcnt(fd, count);
+    }
+    if let Some(idle) = idle {
+        let _unsupported = set_tcp_keepidle(fd, idle);
+    }
+    if let Some(interval) = interval {
+        let _unsupported = set_tcp_keepintvl(fd, interval);
+    }
+}
+
+/// Makes the coming close of `fd` a reset.
+pub(crate) fn reset_on_close(fd: BorrowedFd<'_>) {
+    let _unsupported = set_socket_linger(fd, Some(std::time::Duration::ZERO));
+}
+
+/// The local address of a socket.
+pub(crate) fn local_peer(fd: BorrowedFd<'_>) -> Peer {
+    getsockname(fd).map_or(Peer::Unix, |address| peer(Some(&address)))
+}
+
+/// An address as the log knows it. An IPv4 client of an IPv6 socket stays an IPv4 client.
+pub(crate) fn peer(address: Option<&SocketAddrAny>) -> Peer {
+    let Some(address) = address.and_then(|any| SocketAddr::try_from(any.clone()).ok()) else {
+        return Peer::Unix;
+    };
+    Peer::Inet(SocketAddr::new(address.ip().to_canonical(), address.port()))
+}

@@ -1,0 +1,271 @@
+//! One direction of bytes: read, write at once, keep only what the destination did not take.
+
+use std::os::fd::BorrowedFd;
+
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags, recv, send};
+
+use crate::splice::{Pipe, PipePool};
+
+/// A read of at least this much is a bulk read (or a read that fills a smaller buffer).
+const BULK: usize = 64 * 1024;
+/// Bulk reads in a row after which bytes go through a pipe.
+const BULK_READS: u8 = 2;
+/// A pipe that moved less than this at once goes back to the pool: the transfer is small now.
+const TRICKLE: usize = 4096;
+/// Rounds of reading and writing one direction may do before the others get their turn.
+const ROUNDS: u32 = 4;
+/// Marks a direction whose sockets cannot be spliced.
+const NEVER: u8 = u8::MAX;
+
+/// What a worker's connections share for moving bytes.
+#[derive(Debug)]
+pub(crate) struct Scratch {
+    /// Every read lands here and is written out before the next one.
+    pub(crate) buffer: Box<[u8]>,
+    /// `None` with `nosplice`.
+    pub(crate) pipes: Option<PipePool>,
+}
+
+/// The state of one direction.
+#[derive(Debug, Default)]
+pub(crate) struct Lane {
+    /// What the destination has not taken yet: exactly sized, and gone once written.
+    unsent: Vec<u8>,
+    sent: usize,
+    pipe: Option<Pipe>,
+    bulk: u8,
+    /// The source may have bytes (or its end) for us.
+    pub(crate) readable: bool,
+    /// The destination may take bytes.
+    pub(crate) writable: bool,
+    /// The source's end or an error is known to be there, so a short read is not the last.
+    pub(crate) ending: bool,
+}
+
+/// Why a turn ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// Nothing can be done until a socket says so.
+    Idle,
+    /// There is more, but others wait.
+    Budget,
+    /// End of stream at the source.
+    Ended,
+    /// The source is lost.
+    SourceLost,
+    /// The destination is lost.
+    DestinationLost,
+}
+
+/// What a turn did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Turn {
+    pub(crate) read: u64,
+    pub(crate) written: u64,
+    pub(crate) spliced: u64,
+    pub(crate) stop: Stop,
+}
+
+/// Outcome of writing what waits.
+enum Flush {
+    Done,
+    Blocked,
+    Lost,
+}
+
+impl Lane {
+    /// Between two fresh sockets: they take bytes, and epoll tells whether they have some.
+    pub(crate) fn new() -> Self {
+        Self {
+            writable: true,
+            ..Self::default()
+        }
+    }
+
+    /// Whether bytes wait for the destination.
+    pub(crate) fn has_unsent(&self) -> bool {
+        !self.unsent.is_empty() || self.pipe.as_ref().is_some_and(|pipe| pipe.filled() > 0)
+    }
+
+    /// Forgets what waits.
+    pub(crate) fn discard(&mut self) {
+        self.unsent = Vec::new();
+        self.sent = 0;
+        self.pipe = None;
+    }
+
+    /// Moves bytes until a socket blocks, the source ends or the budget is used up. With `reading`
+    /// false it only writes what waits.
+    pub(crate) fn turn(
+        &mut self,
+        source: BorrowedFd<'_>,
+        destination: BorrowedFd<'_>,
+        reading: bool,
+        scratch: &mut Scratch,
+    ) -> Turn {
+        let mut turn = Turn {
+            read: 0,
+            written: 0,
+            spliced: 0,
+            stop: Stop::Idle,
+        };
+        let mut rounds = 0;
+        loop {
+            match self.flush(destination, &mut turn) {
+                Flush::Done => {}
+                Flush::Blocked => return turn,
+                Flush::Lost => {
+                    turn.stop = Stop::DestinationLost;
+                    return turn;
+                }
+            }
+            if !reading || !self.readable {
+                self.pipe = None;
+                return turn;
+            }
+            if rounds == ROUNDS {
+                turn.stop = Stop::Budget;
+                return turn;
+            }
+            rounds += 1;
+            let got = if self.bulk >= BULK_READS && self.bulk != NEVER && self.take_pipe(scratch) {
+                self.splice_in(source, &mut turn)
+            } else {
+                self.read_and_write(source, destination, scratch, &mut turn)
+            };
+            if let Some(stop) = got {
+                turn.stop = stop;
+                return turn;
+            }
+        }
+    }
+
+    fn take_pipe(&mut self, scratch: &Scratch) -> bool {
+        if self.pipe.is_none() {
+            self.pipe = scratch.pipes.as_ref().and_then(PipePool::take);
+        }
+        self.pipe.is_some()
+    }
+
+    /// Fills the empty pipe; the next round drains it.
+    fn splice_in(&mut self, source: BorrowedFd<'_>, turn: &mut Turn) -> Option<Stop> {
+        let Some(pipe) = &mut self.pipe else {
+            return Some(Stop::Idle);
+        };
+        match pipe.fill(source) {
+            Ok(0) => {
+                self.pipe = None;
+                Some(Stop::Ended)
+            }
+            Ok(moved) => {
+                turn.read += moved as u64;
+                if moved < TRICKLE {
+                    self.bulk = 0;
+                }
+                None
+            }
+            // The pipe was empty, so it is the socket that has nothing.
+            Err(Errno::AGAIN) => {
+                self.readable = false;
+                self.pipe = None;
+                Some(Stop::Idle)
+            }
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+                self.bulk = NEVER;
+                self.pipe = None;
+                None
+            }
+            Err(_) => {
+                self.pipe = None;
+                Some(Stop::SourceLost)
+            }
+        }
+    }
+
+    fn read_and_write(
+        &mut self,
+        source: BorrowedFd<'_>,
+        destination: BorrowedFd<'_>,
+        scratch: &mut Scratch,
+        turn: &mut Turn,
+    ) -> Option<Stop> {
+        let room = scratch.buffer.len();
+        let got = match recv(source, &mut scratch.buffer[..], RecvFlags::empty()) {
+            Ok((0, _)) => return Some(Stop::Ended),
+            Ok((got, _)) => got.min(room),
+            Err(Errno::AGAIN) => {
+                self.readable = false;
+                return Some(Stop::Idle);
+            }
+            Err(Errno::INTR) => return None,
+            Err(_) => return Some(Stop::SourceLost),
+        };
+        turn.read += got as u64;
+        if got < room && !self.ending {
+            // The socket is empty now; new bytes announce themselves.
+            self.readable = false;
+        }
+        if self.bulk != NEVER {
+            self.bulk = if got >= BULK.min(room) {
+                (self.bulk + 1).min(BULK_READS)
+            } else {
+                0
+            };
+        }
+        let bytes = scratch.buffer.get(..got).unwrap_or_default();
+        let mut taken = 0;
+        if self.writable {
+            match send_some(destination, bytes) {
+                Ok(sent) => taken = sent,
+                Err(Errno::AGAIN) => {}
+                Err(_) => return Some(Stop::DestinationLost),
+            }
+            self.writable = taken == got;
+        }
+        turn.written += taken as u64;
+        if let Some(rest) = bytes.get(taken..).filter(|rest| !rest.is_empty()) {
+            self.unsent = rest.to_vec();
+            self.sent = 0;
+        }
+        None
+    }
+
+    fn flush(&mut self, destination: BorrowedFd<'_>, turn: &mut Turn) -> Flush {
+        while self.has_unsent() {
+            if !self.writable {
+                return Flush::Blocked;
+            }
+            let rest = self.unsent.get(self.sent..).unwrap_or_default();
+            let result = if rest.is_empty() {
+                let Some(pipe) = &mut self.pipe else { break };
+                let result = pipe.drain(destination);
+                turn.spliced += result.unwrap_or(0) as u64;
+                result
+            } else {
+                let result = send_some(destination, rest);
+                self.sent += result.unwrap_or(0);
+                result
+            };
+            match result {
+                Ok(sent) => turn.written += sent as u64,
+                Err(Errno::AGAIN) => self.writable = false,
+                Err(_) => return Flush::Lost,
+            }
+            if self.sent >= self.unsent.len() {
+                self.unsent = Vec::new();
+                self.sent = 0;
+            }
+        }
+        Flush::Done
+    }
+}
+
+fn send_some(destination: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize, Errno> {
+    loop {
+        match send(destination, bytes, SendFlags::NOSIGNAL) {
+            Err(Errno::INTR) => {}
+            other => return other,
+        }
+    }
+}

@@ -1,0 +1,390 @@
+//! Driving a session: events in, actions performed, bytes moved, timers armed.
+
+use std::os::fd::{AsFd, BorrowedFd};
+
+use rustix::event::epoll::EventFlags;
+use rustix::net::sockopt::socket_error;
+use rustix::net::{RecvFlags, Shutdown, recv, shutdown};
+
+use crate::connect;
+use crate::connection::Connection;
+use crate::copy::{Stop, Turn};
+use crate::session::{
+    Actions, Direction, Event, Failure, Farewell, Flow, Leftover, Next, Phase, Side, Watch,
+};
+use crate::shared::Token;
+use crate::wheel::Wheel;
+use crate::worker::Worker;
+
+impl Worker {
+    /// What epoll said about one socket.
+    pub(crate) fn socket_ready(&mut self, token: Token, side: Side, flags: EventFlags) {
+        let Some(connection) = self.connection(token) else {
+            return;
+        };
+        connection.note_readiness(side, flags);
+        match connection.session.phase {
+            Phase::Over => {}
+            Phase::Relaying => {
+                self.drive(token);
+                if flags.contains(EventFlags::ERR) {
+                    self.check_unread_error(token, side);
+                }
+            }
+            Phase::Waiting | Phase::Connecting | Phase::Pausing => match side {
+                Side::Client => self.client_early(token, flags),
+                Side::Server => {
+                    if let Some(event) = self.connect_ended(token, flags) {
+                        self.feed(token, event);
+                    }
+                    self.arm(token);
+                }
+            },
+        }
+    }
+
+    /// The client did something before its server connection stands. Its bytes stay in the kernel;
+    /// only its leaving matters.
+    fn client_early(&mut self, token: Token, flags: EventFlags) {
+        if !flags.intersects(EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR) {
+            return;
+        }
+        let Some(connection) = self.connection(token) else {
+            return;
+        };
+        let mut probe = [0_u8; 1];
+        let event = match recv(connection.client_fd(), &mut probe[..], RecvFlags::PEEK) {
+            Ok((0, _)) => Event::ClientLeft(Leftover::Nothing),
+            Ok(_) if flags.intersects(EventFlags::HUP | EventFlags::ERR) => {
+                Event::Broken(Side::Client)
+            }
+            Ok(_) => Event::ClientLeft(Leftover::Bytes),
+            Err(rustix::io::Errno::AGAIN) => return,
+            Err(_) => Event::Broken(Side::Client),
+        };
+        // A server that has accepted meanwhile sees the client come and go.
+        if let Some(event) = self.settle_attempt(token) {
+            self.feed(token, event);
+        }
+        let relaying = self
+            .connection(token)
+            .is_some_and(|entry| entry.session.phase == Phase::Relaying);
+        if !relaying {
+            self.feed(token, event);
+        }
+        self.arm(token);
+    }
+
+    /// A reset is noticed by reading; while nothing is read from a side, it has to be asked for.
+    fn check_unread_error(&mut self, token: Token, side: Side) {
+        let Some(connection) = self.connection(token) else {
+            return;
+        };
+        let flow = match side {
+            Side::Client => connection.session.up,
+            Side::Server => connection.session.down,
+        };
+        // A server's last bytes are still to be read once the client takes them.
+        if side == Side::Server && flow == Flow::Open {
+            return;
+        }
+        let fd = match side {
+            Side::Client => Some(connection.client_fd()),
+            Side::Server => connection.server_fd(),
+        };
+        if fd.is_some_and(|fd| matches!(socket_error(fd), Ok(Err(_)))) {
+            self.feed(token, Event::Broken(side));
+            self.drive(token);
+        }
+    }
+
+    /// Gives the session one event, performs what it asks for, and what follows from that.
+    pub(crate) fn feed(&mut self, token: Token, event: Event) {
+        let mut next = Some(event);
+        while let Some(event) = next {
+            let Some(connection) = self.connection(token) else {
+                return;
+            };
+            let policy = connection.policy();
+            let actions = connection.session.handle(event, &policy);
+            next = self.perform(token, actions);
+            if event == Event::Connected {
+                self.connected(token);
+            }
+        }
+    }
+
+    fn connected(&mut self, token: Token) {
+        let (now, shared) = (self.now, std::sync::Arc::clone(&self.shared));
+        let wants = |connection: &&mut Connection| {
+            connection
+                .frontend()
+                .is_some_and(|frontend| frontend.log_asap)
+        };
+        if let Some(connection) = self.connection(token).filter(wants) {
+            let counts = connection.counts(&shared);
+            if let Some(record) = connection.record(now, counts) {
+                shared.sink.connected(&record);
+            }
+        }
+        self.drive(token);
+    }
+
+    fn perform(&mut self, token: Token, actions: Actions) -> Option<Event> {
+        if actions == Actions::default() {
+            return None;
+        }
+        let (worker, now) = (self.index, self.now);
+        let connection = self.connection(token)?;
+        match actions.discard {
+            Some(Direction::Up) => connection.up.discard(),
+            Some(Direction::Down) => connection.down.discard(),
+            None => {}
+        }
+        if let Some(farewell) = actions.drop_server
+            && let Some(fd) = connection.server.take()
+            && farewell == Farewell::Reset
+        {
+            connect::reset_on_close(fd.as_fd());
+        }
+        if actions.shut_server {
+            shut(connection.server_fd());
+        }
+        if actions.shut_client {
+            shut(Some(connection.client_fd()));
+        }
+        if actions.failed {
+            connection.count_failure(worker);
+        }
+        if actions.finish {
+            self.finish(token);
+            return None;
+        }
+        match actions.next {
+            Some(Next::SameServer { pause }) => {
+                connection.count_retry(worker);
+                connection.stamps.expires = (pause > 0).then_some(now + pause);
+            }
+            Some(Next::OtherServer { pause }) => return self.move_on(token, pause),
+            Some(Next::GiveUp) | None => {}
+        }
+        if actions.connect {
+            self.open(token)
+        } else {
+            None
+        }
+    }
+
+    /// Leaves the server that failed, and chooses again now or after a pause.
+    fn move_on(&mut self, token: Token, pause: u64) -> Option<Event> {
+        let now = self.now;
+        let connection = self.connection(token)?;
+        if connection.place.slot {
+            connection.place.left = connection.place.server;
+            let sessions = connection
+                .backend()
+                .map_or(0, |backend| backend.state.sessions.current());
+            self.leave_server(token, sessions);
+        }
+        if pause == 0 {
+            return self.choose(token);
+        }
+        self.connection(token)?.stamps.expires = Some(now + pause);
+        None
+    }
+
+    /// Moves bytes in both directions until the sockets block or the budget is used up.
+    pub(crate) fn drive(&mut self, token: Token) {
+        let mut again = false;
+        loop {
+            let now = self.now;
+            let Some(slot) = usize::try_from(token.slot).ok() else {
+                return;
+            };
+            let Some(connection) = self
+                .connections
+                .get_mut(slot)
+                .filter(|entry| entry.generation == token.generation)
+                .filter(|entry| entry.session.phase == Phase::Relaying)
+            else {
+                return;
+            };
+            let up = connection.turn(Direction::Up, &mut self.scratch);
+            let down = connection.turn(Direction::Down, &mut self.scratch);
+            connection.count_bytes(self.index, now, up, down);
+            self.count_written(up, down);
+            again |= up.stop == Stop::Budget || down.stop == Stop::Budget;
+            let Some(event) = self
+                .connection(token)
+                .and_then(|entry| entry.news(up, down))
+            else {
+                break;
+            };
+            self.feed(token, event);
+        }
+        if again {
+            self.run_again(token);
+        }
+        self.arm(token);
+    }
+
+    fn run_again(&mut self, token: Token) {
+        let Some(connection) = self.connection(token) else {
+            return;
+        };
+        if !connection.runnable {
+            connection.runnable = true;
+            self.runnable.push_back(token);
+        }
+    }
+
+    fn count_written(&self, up: Turn, down: Turn) {
+        let Some(cells) = self.shared.cells.get(self.index) else {
+            return;
+        };
+        let written = up.written + down.written;
+        if written > 0 {
+            cells.bytes_out.add(written);
+        }
+        let spliced = up.spliced + down.spliced;
+        if spliced > 0 {
+            cells.bytes_spliced.add(spliced);
+        }
+    }
+
+    /// Sees to it that the wheel fires no later than the connection's deadline.
+    pub(crate) fn arm(&mut self, token: Token) {
+        let now = self.now;
+        let Some(connection) = self.connection(token) else {
+            return;
+        };
+        let Some(deadline) = connection.deadline() else {
+            self.wheel.clear(token.slot);
+            return;
+        };
+        let tick = Wheel::deadline(now, deadline.saturating_sub(now).max(1));
+        // An earlier tick is left alone: when it fires, the deadline of that moment is looked at.
+        if self
+            .wheel
+            .armed(token.slot)
+            .is_none_or(|armed| armed > tick)
+        {
+            self.wheel.set(token.slot, tick);
+        }
+    }
+
+    /// The connection's timer fired: perhaps something is overdue.
+    pub(crate) fn timer_fired(&mut self, token: Token) {
+        let now = self.now;
+        // Each event changes what is due, and no session has more than a few timeouts in it.
+        for _ in 0..8 {
+            let Some(connection) = self.connection(token) else {
+                return;
+            };
+            let event = if connection.stamps.expires.is_some_and(|at| at <= now) {
+                self.wait_over(token)
+            } else {
+                connection.overdue(now).map(|(side, watch)| match watch {
+                    Watch::Silence | Watch::SilenceAfterFin => Event::Silent(side),
+                    Watch::Stall => Event::Stalled(side),
+                })
+            };
+            let Some(event) = event else { break };
+            self.feed(token, event);
+            self.drive(token);
+        }
+        self.arm(token);
+    }
+
+    fn wait_over(&mut self, token: Token) -> Option<Event> {
+        let worker = self.index;
+        let now = self.now;
+        let connection = self.connection(token)?;
+        connection.stamps.expires = None;
+        match connection.session.phase {
+            Phase::Waiting => {
+                let position = {
+                    let backend = connection.backend()?;
+                    // Not in the queue any more: a slot is already on its way to us.
+                    backend.state.pool().cancel(token.ticket(worker))?
+                };
+                connection.place.queued = false;
+                connection.figures.position = position;
+                connection.stamps.queued = Some(now - connection.stamps.accepted);
+                Some(Event::QueueTimeout)
+            }
+            Phase::Connecting => Some(self.failure(token, Failure::TimedOut)),
+            Phase::Pausing => Some(Event::PauseOver),
+            Phase::Relaying | Phase::Over => None,
+        }
+    }
+}
+
+impl Connection {
+    fn note_readiness(&mut self, side: Side, flags: EventFlags) {
+        let (from, to) = match side {
+            Side::Client => (&mut self.up, &mut self.down),
+            Side::Server => (&mut self.down, &mut self.up),
+        };
+        let ending = flags.intersects(EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR);
+        from.ending |= ending;
+        from.readable |= ending || flags.contains(EventFlags::IN);
+        to.writable |= flags.intersects(EventFlags::OUT | EventFlags::HUP | EventFlags::ERR);
+    }
+
+    fn turn(&mut self, direction: Direction, scratch: &mut crate::copy::Scratch) -> Turn {
+        let idle = Turn {
+            read: 0,
+            written: 0,
+            spliced: 0,
+            stop: Stop::Idle,
+        };
+        let client = self.client.as_fd();
+        let Some(server) = self.server.as_ref().map(AsFd::as_fd) else {
+            // The server is gone; what it sent still goes to the client.
+            return match direction {
+                Direction::Up => idle,
+                Direction::Down => self.down.turn(client, client, false, scratch),
+            };
+        };
+        let (lane, flow, source, destination) = match direction {
+            Direction::Up => (&mut self.up, self.session.up, client, server),
+            Direction::Down => (&mut self.down, self.session.down, server, client),
+        };
+        if flow == Flow::Closed {
+            return idle;
+        }
+        lane.turn(source, destination, flow == Flow::Open, scratch)
+    }
+
+    /// What a turn means for the session.
+    fn news(&self, up: Turn, down: Turn) -> Option<Event> {
+        match up.stop {
+            Stop::Ended => return Some(Event::Ended(Side::Client)),
+            Stop::SourceLost => return Some(Event::Broken(Side::Client)),
+            Stop::DestinationLost => return Some(Event::ServerDeaf),
+            Stop::Idle | Stop::Budget => {}
+        }
+        match down.stop {
+            Stop::Ended => return Some(Event::Ended(Side::Server)),
+            Stop::SourceLost => return Some(Event::Broken(Side::Server)),
+            Stop::DestinationLost => return Some(Event::Broken(Side::Client)),
+            Stop::Idle | Stop::Budget => {}
+        }
+        if self.session.up == Flow::Draining && !self.up.has_unsent() {
+            return Some(Event::Flushed(Direction::Up));
+        }
+        if self.session.down == Flow::Draining && !self.down.has_unsent() {
+            return Some(Event::Flushed(Direction::Down));
+        }
+        None
+    }
+}
+
+/// Sends a FIN.
+fn shut(fd: Option<BorrowedFd<'_>>) {
+    if let Some(fd) = fd {
+        // A peer that is gone already needs none.
+        let _gone = shutdown(fd, Shutdown::Write);
+    }
+}

@@ -1,0 +1,360 @@
+//! A worker: one thread, one runtime, one epoll instance, its connections.
+//!
+//! The worker's own epoll instance is edge-triggered and hangs in the tokio runtime as a single
+//! `AsyncFd`: tokio sees one descriptor, and a connection costs no task, waker or timer of its own.
+
+use std::collections::VecDeque;
+use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use osys::relay_sys;
+use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+use slab::Slab;
+use tokio::io::Interest;
+
+use crate::clock;
+use crate::connection::{Connection, Settings};
+use crate::copy::Scratch;
+use crate::handle::{SessionFilter, Shutdown, Splice};
+use crate::listen::{self, Door};
+use crate::record::Cause;
+use crate::session::{Event, Side};
+use crate::shared::{Command, Shared, Token};
+use crate::splice::PipePool;
+use crate::wheel::Wheel;
+
+/// Events taken from the kernel at once.
+const BATCH: usize = 256;
+/// Marks tokens of doors; the low bits are the door's index.
+const DOOR: u64 = 1 << 31;
+/// The mailbox's token.
+const MAIL: u64 = 0xffff_ffff;
+
+/// Everything one thread owns.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    pub(crate) index: usize,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) epoll: OwnedFd,
+    pub(crate) settings: Settings,
+    pub(crate) doors: Vec<Option<Door>>,
+    pub(crate) connections: Slab<Box<Connection>>,
+    pub(crate) wheel: Wheel,
+    pub(crate) scratch: Scratch,
+    /// Connections that used up their budget and go on in the next turn.
+    pub(crate) runnable: VecDeque<Token>,
+    pub(crate) generation: u32,
+    /// The clock's reading of this turn.
+    pub(crate) now: u64,
+    stopping: bool,
+}
+
+impl Worker {
+    /// Builds the worker on its own thread.
+    pub(crate) fn new(
+        index: usize,
+        shared: Arc<Shared>,
+        doors: Vec<Door>,
+    ) -> std::io::Result<Self> {
+        let epoll = epoll::create(CreateFlags::CLOEXEC)?;
+        let mailbox = shared
+            .mailboxes
+            .get(index)
+            .ok_or(std::io::ErrorKind::NotFound)?;
+        let mail = EventData::new_u64(MAIL);
+        epoll::add(
+            &epoll,
+            mailbox.wake_fd(),
+            mail,
+            EventFlags::IN | EventFlags::ET,
+        )?;
+        let doors: Vec<Option<Door>> = doors.into_iter().map(Some).collect();
+        for (number, door) in (0_u64..).zip(&doors) {
+            if let Some(door) = door {
+                listen::register(&epoll, door, DOOR | number)?;
+            }
+        }
+        let settings = &shared.settings;
+        let pipes = (settings.splice == Splice::Auto).then(|| {
+            let limit = settings.max_pipes.div_ceil(settings.workers);
+            PipePool::new(settings.pipe_size, limit, Arc::clone(&shared.pipes))
+        });
+        let scratch = Scratch {
+            buffer: vec![0; settings.buffer.max(1024)].into_boxed_slice(),
+            pipes,
+        };
+        let now = clock::millis();
+        Ok(Self {
+            index,
+            settings: Rc::new(shared.snapshot.load_full()),
+            shared,
+            epoll,
+            doors,
+            connections: Slab::new(),
+            wheel: Wheel::new(now),
+            scratch,
+            runnable: VecDeque::new(),
+            generation: 0,
+            now,
+            stopping: false,
+        })
+    }
+
+    /// Runs until it has been told to stop and nothing is left to do.
+    pub(crate) fn run(mut self) -> std::io::Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .enable_time()
+            .build()?;
+        runtime.block_on(async {
+            let watched = relay_sys::watch(self.epoll.try_clone()?, Interest::READABLE)?;
+            while !self.is_over() {
+                self.now = clock::millis();
+                let drained = self.turn();
+                let busy = !self.runnable.is_empty() || self.doors_ready();
+                if !drained || busy || self.is_over() {
+                    continue;
+                }
+                let Some(until) = self.next_wake() else {
+                    watched.readable().await?.clear_ready();
+                    continue;
+                };
+                let wait = Duration::from_millis(until.saturating_sub(clock::millis()));
+                let deadline = tokio::time::Instant::from_std(Instant::now() + wait);
+                if let Ok(ready) = tokio::time::timeout_at(deadline, watched.readable()).await {
+                    ready?.clear_ready();
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// One round: events, clients, connections with work left, timers. False if the kernel may have
+    /// more events.
+    fn turn(&mut self) -> bool {
+        let mut events: [std::mem::MaybeUninit<epoll::Event>; BATCH] =
+            [const { std::mem::MaybeUninit::uninit() }; BATCH];
+        let zero = rustix::event::Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        let ready = epoll::wait(&self.epoll, &mut events, Some(&zero));
+        let Ok((ready, _)) = ready else { return true };
+        let drained = ready.len() < BATCH;
+        for event in ready.iter() {
+            let (flags, data) = (event.flags, event.data.u64());
+            match data & 0xffff_ffff {
+                MAIL => self.obey(),
+                door if door & DOOR != 0 => self.door_ready(door & !DOOR),
+                place => {
+                    let slot = u32::try_from(place >> 1).unwrap_or(u32::MAX);
+                    let generation = u32::try_from(data >> 32).unwrap_or(0);
+                    let side = if place & 1 == 0 {
+                        Side::Client
+                    } else {
+                        Side::Server
+                    };
+                    self.socket_ready(Token { slot, generation }, side, flags);
+                }
+            }
+        }
+        self.admit_guests();
+        for _ in 0..self.runnable.len() {
+            let Some(token) = self.runnable.pop_front() else {
+                break;
+            };
+            if let Some(connection) = self.connection(token) {
+                connection.runnable = false;
+                self.drive(token);
+            }
+        }
+        self.fire_timers();
+        drained
+    }
+
+    fn is_over(&self) -> bool {
+        self.stopping && self.connections.is_empty()
+    }
+
+    fn next_wake(&self) -> Option<u64> {
+        let doors = self
+            .doors
+            .iter()
+            .flatten()
+            .filter(|door| door.ready && door.is_open());
+        let rested = doors.filter_map(|door| door.not_before).min();
+        [self.wheel.next(), rested].into_iter().flatten().min()
+    }
+
+    pub(crate) fn connection(&mut self, token: Token) -> Option<&mut Connection> {
+        let slot = usize::try_from(token.slot).ok()?;
+        let connection = self.connections.get_mut(slot)?;
+        (connection.generation == token.generation).then_some(&mut **connection)
+    }
+
+    /// The token epoll gives back for one side of a connection.
+    pub(crate) fn event_data(token: Token, side: Side) -> EventData {
+        let side = match side {
+            Side::Client => 0,
+            Side::Server => 1,
+        };
+        EventData::new_u64(
+            (u64::from(token.generation) << 32) | (u64::from(token.slot) << 1) | side,
+        )
+    }
+
+    fn door_ready(&mut self, number: u64) {
+        let index = usize::try_from(number).unwrap_or(usize::MAX);
+        if let Some(Some(door)) = self.doors.get_mut(index) {
+            door.ready = true;
+        }
+    }
+
+    /// Whether a door has clients that may be let in at once.
+    fn doors_ready(&self) -> bool {
+        self.doors
+            .iter()
+            .flatten()
+            .any(|door| door.ready && door.is_open() && door.not_before.is_none())
+    }
+
+    fn fire_timers(&mut self) {
+        let mut fired = Vec::new();
+        self.wheel.advance(self.now, &mut fired);
+        for slot in fired {
+            let index = usize::try_from(slot).unwrap_or(usize::MAX);
+            let Some(generation) = self.connections.get(index).map(|entry| entry.generation) else {
+                continue;
+            };
+            self.timer_fired(Token { slot, generation });
+        }
+        let now = self.now;
+        for door in self.doors.iter_mut().flatten() {
+            door.not_before = door.not_before.filter(|until| *until > now);
+        }
+    }
+
+    /// Orders from control and from other workers.
+    fn obey(&mut self) {
+        let shared = Arc::clone(&self.shared);
+        let Some(mailbox) = shared.mailboxes.get(self.index) else {
+            return;
+        };
+        for command in mailbox.take() {
+            match command {
+                Command::Dispatched { backend, dispatch } => self.dispatched(backend, dispatch),
+                Command::Publish => self.settings = Rc::new(shared.snapshot.load_full()),
+                Command::Accept => {
+                    for door in self.doors.iter_mut().flatten() {
+                        door.ready = true;
+                    }
+                }
+                Command::Pause(frontend) => {
+                    for door in self.doors.iter_mut().flatten() {
+                        if door.frontend == frontend {
+                            door.pause(&self.epoll, &shared);
+                        }
+                    }
+                }
+                Command::Resume(frontend) => self.resume(frontend),
+                Command::Stop(frontend) => self.close_doors(|door| door.frontend == frontend),
+                Command::Kill(filter, cause) => self.kill(filter, cause.cause()),
+                Command::List(answer) => {
+                    let now = self.now;
+                    let list = self
+                        .connections
+                        .iter()
+                        .map(|(_, entry)| entry.info(now))
+                        .collect();
+                    // Whoever asked may have given up waiting.
+                    let _gone = answer.send(list);
+                }
+                Command::Shutdown(how) => {
+                    self.stopping = true;
+                    self.close_doors(|_| true);
+                    if how == Shutdown::Hard {
+                        self.kill(SessionFilter::All, Cause::Killed);
+                    }
+                }
+            }
+        }
+    }
+
+    fn resume(&mut self, frontend: usize) {
+        let settings = Rc::clone(&self.settings);
+        for (number, door) in (0_u64..).zip(&mut self.doors) {
+            let Some(door) = door.as_mut().filter(|door| door.frontend == frontend) else {
+                continue;
+            };
+            if let Some((_, listener)) = listen::place(&settings, door) {
+                door.resume(&self.epoll, listener.backlog, DOOR | number, &self.shared);
+            }
+        }
+    }
+
+    fn close_doors(&mut self, which: impl Fn(&Door) -> bool) {
+        for door in &mut self.doors {
+            if door.as_ref().is_some_and(&which) {
+                if door.as_ref().is_some_and(Door::is_open) {
+                    self.shared
+                        .listening
+                        .fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
+                }
+                *door = None;
+            }
+        }
+    }
+
+    fn kill(&mut self, filter: SessionFilter, cause: Cause) {
+        let doomed: Vec<Token> = self
+            .connections
+            .iter()
+            .filter(|(_, connection)| matches(filter, connection))
+            .filter_map(|(slot, connection)| {
+                let slot = u32::try_from(slot).ok()?;
+                Some(Token {
+                    slot,
+                    generation: connection.generation,
+                })
+            })
+            .collect();
+        for token in doomed {
+            self.feed(token, Event::Killed(cause));
+        }
+    }
+
+    /// Watches a socket of a connection, both ways and edge-triggered.
+    pub(crate) fn watch(&self, fd: &OwnedFd, token: Token, side: Side) -> std::io::Result<()> {
+        let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
+        epoll::add(
+            &self.epoll,
+            fd.as_fd(),
+            Self::event_data(token, side),
+            flags,
+        )?;
+        Ok(())
+    }
+}
+
+fn matches(filter: SessionFilter, connection: &Connection) -> bool {
+    let place = &connection.place;
+    match filter {
+        SessionFilter::All => true,
+        SessionFilter::Serial(serial) => connection.figures.serial == serial,
+        SessionFilter::Server(backend, server) => {
+            place.backend == Some(backend) && place.server == Some(server) && place.attached
+        }
+        SessionFilter::Backups(backend) => {
+            place.backend == Some(backend)
+                && place.attached
+                && connection
+                    .backend()
+                    .zip(place.server)
+                    .and_then(|(backend, server)| backend.state.server(server))
+                    .is_some_and(|server| server.backup)
+        }
+        SessionFilter::Frontend(frontend) => place.frontend == frontend,
+    }
+}
