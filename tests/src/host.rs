@@ -139,7 +139,7 @@ impl Host {
 
     /// Sends a signal to one process of the host.
     pub fn signal(&self, pid: i32, signal: i32) -> Result<()> {
-        task::send_signal(&self.agent(), pid, signal)
+        task::send_signal(&self.agent(), vec![pid], signal)
     }
 
     /// Sends a signal to all processes that go by one of these names.
@@ -151,11 +151,10 @@ impl Host {
         if list.is_empty() {
             bail!("no {names:?} runs on {}", self.name());
         }
-        for process in list {
-            // One may end because another did.
-            let _gone = self.signal(process.pid, signal);
-        }
-        Ok(())
+        // Children first: a parent that sees its child die would start another.
+        let mut pids: Vec<i32> = list.iter().map(|process| process.pid).collect();
+        pids.sort_unstable_by_key(|pid| std::cmp::Reverse(*pid));
+        task::send_signal(&self.agent(), pids, signal)
     }
 
     /// Waits until none of these names runs any more.

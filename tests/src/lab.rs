@@ -95,9 +95,8 @@ impl Lab {
         let dir = tempfile::Builder::new()
             .prefix("lab-")
             .tempdir()
-            .context("cannot make the lab's directory")?
-            .keep();
-        let switch = dir.join("switch");
+            .context("cannot make the lab's directory")?;
+        let switch = dir.path().join("switch");
         fs::create_dir_all(&switch)?;
         let spec = NamespaceSpec {
             name: "switch".to_owned(),
@@ -115,6 +114,8 @@ impl Lab {
             .stderr(Stdio::piped())
             .spawn()
             .context("cannot start the lab's keeper")?;
+        // From here on it is the keeper's to remove.
+        let dir = dir.keep();
         let socket = switch.join("ctl.sock");
         wait::until_ok("the lab's switch", PATIENCE, || {
             if let Some(status) = keeper.try_wait()? {

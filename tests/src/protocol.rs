@@ -12,10 +12,11 @@ pub enum Request {
     /// Start a program; the connection lives as long as the program, and the
     /// program as long as the connection.
     Spawn(Program),
-    /// Send a signal to one process of the host.
+    /// Send a signal to some processes of the host, with nothing in between:
+    /// keepalived's parent and child notice each other's death at once.
     Signal {
-        /// Process id as the host counts.
-        pid: i32,
+        /// Process ids as the host counts.
+        pids: Vec<i32>,
         /// Signal number.
         signal: i32,
     },
@@ -86,7 +87,7 @@ pub enum Reply {
     Ended(Ending),
     /// The host's processes.
     Processes(Vec<ProcessInfo>),
-    /// The signal was sent.
+    /// The signals were sent.
     Done,
     /// The request could not be met.
     Failed(String),

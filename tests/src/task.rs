@@ -161,7 +161,7 @@ impl Task {
 
     /// Sends a signal to the program itself.
     pub fn signal(&self, signal: i32) -> Result<()> {
-        send_signal(&self.agent, self.pid(), signal)
+        send_signal(&self.agent, vec![self.pid()], signal)
     }
 }
 
@@ -219,6 +219,6 @@ pub(crate) fn ask(agent: &Path, question: &Request) -> Result<Reply> {
     }
 }
 
-pub(crate) fn send_signal(agent: &Path, pid: i32, signal: i32) -> Result<()> {
-    ask(agent, &Request::Signal { pid, signal }).map(drop)
+pub(crate) fn send_signal(agent: &Path, pids: Vec<i32>, signal: i32) -> Result<()> {
+    ask(agent, &Request::Signal { pids, signal }).map(drop)
 }

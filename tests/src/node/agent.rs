@@ -116,15 +116,24 @@ fn answer(stream: UnixStream, children: &Arc<Children>) -> Result<()> {
             Ok(ending) => Reply::Ended(ending),
             Err(error) => Reply::Failed(format!("{}: {error:#}", program.argv.join(" "))),
         },
-        Request::Signal { pid, signal } => {
-            match Signal::try_from(signal).and_then(|s| kill(Pid::from_raw(pid), s)) {
-                Ok(()) => Reply::Done,
-                Err(error) => Reply::Failed(format!("kill({pid}, {signal}): {error}")),
-            }
-        }
+        Request::Signal { pids, signal } => match send(&pids, signal) {
+            Ok(()) => Reply::Done,
+            Err(error) => Reply::Failed(format!("kill({pids:?}, {signal}): {error}")),
+        },
         Request::Processes => Reply::Processes(processes()),
     };
     tell(&stream, &reply)
+}
+
+/// One may be gone because another is: only a lone one's fate matters.
+fn send(pids: &[i32], signal: i32) -> nix::Result<()> {
+    let signal = Signal::try_from(signal)?;
+    let sent = pids.iter().map(|pid| kill(Pid::from_raw(*pid), signal));
+    let outcomes: Vec<nix::Result<()>> = sent.collect();
+    match outcomes.as_slice() {
+        [only] => *only,
+        _ => Ok(()),
+    }
 }
 
 fn tell(stream: &Mutex<UnixStream>, reply: &Reply) -> Result<()> {
