@@ -18,6 +18,7 @@ use vrrp_proto::Datagram;
 
 use crate::dump;
 use crate::engine::Engine;
+use crate::host;
 use crate::log::{Log, Voice};
 use crate::reload;
 use crate::script::runner::{Report, Runner};
@@ -138,6 +139,9 @@ pub(crate) struct Driver {
     pub(crate) clock: Clock,
     pub(crate) source: Source,
     pub(crate) loading: Option<JoinHandle<Loaded>>,
+    /// What was wrong with the running configuration when it was taken.
+    pub(crate) accepted: reload::Complaints,
+    pub(crate) host: host::Settings,
     /// A reload was asked for while one was under way.
     pub(crate) reload_again: bool,
 }
@@ -163,7 +167,7 @@ impl Driver {
             }
             self.engine.tick(self.clock.now());
             self.start_jobs();
-            if !announced && self.engine.has_started() {
+            if !announced && self.engine.knows_the_host() {
                 announced = true;
                 self.log.info("Startup complete");
                 notify::ready();
@@ -174,9 +178,9 @@ impl Driver {
                     Command::Reload => self.begin_reload(),
                     Command::Data => dump::data(&self.engine, &self.log),
                     Command::Stats => dump::stats(&self.engine, &self.log),
-                    Command::Unavailable => self.log.info(
-                        "Clearing statistics and JSON output on signal are not supported",
-                    ),
+                    Command::Unavailable => self
+                        .log
+                        .info("Clearing statistics and JSON output on signal are not supported"),
                 }
             }
             if inbox.kernel_lost {
@@ -281,8 +285,12 @@ impl Driver {
                 self.log.write(voice, daemonkit::syslog::Level::Info, line);
             }
         }
-        match reload::verdict(&loaded) {
+        match reload::verdict(&loaded, &self.accepted) {
             Ok(config) => {
+                self.accepted = reload::complaints(&loaded);
+                let host = self.host.with(&config.global);
+                host.apply(&self.host, &self.log);
+                self.host = host;
                 self.engine.reload(self.clock.now(), config);
                 self.log.info("Reload complete");
             }

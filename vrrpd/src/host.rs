@@ -9,79 +9,131 @@ use nix::unistd::Pid;
 use crate::cli::Options;
 use crate::log::Log;
 
-/// Applies priority, affinity, memory locking, file mask and core dumps. What cannot
-/// be had is logged; the routers run without it.
-pub(crate) fn apply(global: &GlobalDefs, options: &Options, log: &Log) {
-    let mask = options
-        .umask
-        .as_deref()
-        .and_then(parse_mask)
-        .or(global.umask);
-    // keepalived's own default, 0177: its files are root's alone.
-    umask(Mode::from_bits_truncate(mask.unwrap_or(0o177)));
-    let say = |what: &str, result: Result<(), String>| {
-        if let Err(error) = result {
-            log.info(&format!("Unable to set {what}: {error}"));
+/// keepalived's own default: its files are root's alone.
+const DEFAULT_UMASK: u32 = 0o177;
+
+/// What is asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Settings {
+    /// `-u`: it wins over the configuration.
+    given_umask: Option<u32>,
+    /// `-m`, `-M`.
+    core_dump: bool,
+    core_pattern: Option<String>,
+    umask: Option<u32>,
+    name: Option<String>,
+    nice: Option<i32>,
+    cpu_affinity: Vec<u32>,
+    no_swap: bool,
+    realtime_limit: Option<u64>,
+    realtime_priority: Option<u32>,
+}
+
+impl Settings {
+    /// What the command line asks for.
+    pub(crate) fn new(options: &Options) -> Self {
+        let pattern = options.core_dump_pattern.clone();
+        Self {
+            given_umask: options.umask.as_deref().and_then(parse_mask),
+            core_dump: options.core_dump || pattern.is_some(),
+            core_pattern: pattern.map(|given| given.unwrap_or_else(|| "core".to_owned())),
+            ..Self::default()
         }
-    };
-    if let Some(name) = global
-        .vrrp_process_name
-        .as_ref()
-        .or(global.process_name.as_ref())
-        && let Ok(name) = std::ffi::CString::new(name.as_bytes())
-    {
-        say(
-            "process name",
-            osys::process::set_thread_name(&name).map_err(|error| error.to_string()),
-        );
     }
-    if let Some(nice) = global.nice {
-        say(
-            "child process priority",
-            rustix::process::setpriority_process(None, nice).map_err(|error| error.to_string()),
-        );
+
+    /// The same command line with this configuration.
+    pub(crate) fn with(&self, global: &GlobalDefs) -> Self {
+        let name = global.vrrp_process_name.as_ref();
+        Self {
+            given_umask: self.given_umask,
+            core_dump: self.core_dump,
+            core_pattern: self.core_pattern.clone(),
+            umask: Some(self.given_umask.or(global.umask).unwrap_or(DEFAULT_UMASK)),
+            name: name.or(global.process_name.as_ref()).cloned(),
+            nice: global.nice,
+            cpu_affinity: global.cpu_affinity.clone(),
+            no_swap: global.no_swap,
+            realtime_limit: global.realtime_limit,
+            realtime_priority: global.realtime_priority,
+        }
     }
-    if !global.cpu_affinity.is_empty() {
-        say("CPU affinity", set_affinity(&global.cpu_affinity));
-    }
-    if global.no_swap {
-        say(
-            "memory lock",
-            osys::process::lock_memory().map_err(|error| error.to_string()),
-        );
-    }
-    if let Some(limit) = global.realtime_limit {
-        let result = getrlimit(Resource::RLIMIT_RTTIME)
-            .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_RTTIME, limit.min(hard), hard));
-        say("real-time limit", result.map_err(|error| error.to_string()));
-    }
-    if let Some(priority) = global.realtime_priority {
-        let result = u8::try_from(priority)
-            .map_err(|error| error.to_string())
-            .and_then(|priority| {
-                osys::sched::set_round_robin(priority).map_err(|error| error.to_string())
+
+    /// Carries out what differs from `before`. What cannot be had is logged; the
+    /// routers run without it.
+    pub(crate) fn apply(&self, before: &Self, log: &Log) {
+        let say = |what: &str, result: Result<(), String>| {
+            if let Err(error) = result {
+                log.info(&format!("Unable to set {what}: {error}"));
+            }
+        };
+        if let Some(mask) = self.umask {
+            umask(Mode::from_bits_truncate(mask));
+        }
+        if self.name != before.name
+            && let Some(name) = &self.name
+            && let Ok(name) = std::ffi::CString::new(name.as_bytes())
+        {
+            say("process name", text(osys::process::set_thread_name(&name)));
+        }
+        if self.nice != before.nice {
+            let nice = self.nice.unwrap_or(0);
+            let result = rustix::process::setpriority_process(None, nice);
+            say("process priority", text(result));
+        }
+        if self.cpu_affinity != before.cpu_affinity {
+            say("CPU affinity", set_affinity(&self.cpu_affinity));
+        }
+        if self.no_swap != before.no_swap {
+            let result = if self.no_swap {
+                osys::process::lock_memory()
+            } else {
+                osys::process::unlock_memory()
+            };
+            say("memory lock", text(result));
+        }
+        if self.realtime_limit != before.realtime_limit {
+            let result = getrlimit(Resource::RLIMIT_RTTIME).and_then(|(_, hard)| {
+                let soft = self.realtime_limit.unwrap_or(hard).min(hard);
+                setrlimit(Resource::RLIMIT_RTTIME, soft, hard)
             });
-        say("real-time priority", result);
+            say("real-time limit", text(result));
+        }
+        if self.realtime_priority != before.realtime_priority {
+            say("real-time priority", set_realtime(self.realtime_priority));
+        }
+        if self.core_dump && !before.core_dump {
+            let result = getrlimit(Resource::RLIMIT_CORE)
+                .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_CORE, hard, hard));
+            say("core dump limit", text(result));
+        }
+        if self.core_pattern != before.core_pattern
+            && let Some(pattern) = &self.core_pattern
+        {
+            let result = std::fs::write("/proc/sys/kernel/core_pattern", pattern);
+            say("core pattern", text(result));
+        }
     }
-    if options.core_dump || options.core_dump_pattern.is_some() {
-        let result = getrlimit(Resource::RLIMIT_CORE)
-            .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_CORE, hard, hard));
-        say("core dump limit", result.map_err(|error| error.to_string()));
-    }
-    if let Some(pattern) = &options.core_dump_pattern {
-        let pattern = pattern.as_deref().unwrap_or("core");
-        say(
-            "core pattern",
-            std::fs::write("/proc/sys/kernel/core_pattern", pattern)
-                .map_err(|error| error.to_string()),
-        );
-    }
+}
+
+fn text<T, E: std::fmt::Display>(result: Result<T, E>) -> Result<(), String> {
+    result.map(drop).map_err(|error| error.to_string())
+}
+
+fn set_realtime(priority: Option<u32>) -> Result<(), String> {
+    let Some(priority) = priority else {
+        return text(osys::sched::set_ordinary());
+    };
+    let priority = u8::try_from(priority).map_err(|error| error.to_string())?;
+    text(osys::sched::set_round_robin(priority))
 }
 
 fn set_affinity(cpus: &[u32]) -> Result<(), String> {
     let mut set = CpuSet::new();
-    for cpu in cpus {
-        let cpu = usize::try_from(*cpu).map_err(|error| error.to_string())?;
+    // None named: all of them again.
+    let all = if cpus.is_empty() { CpuSet::count() } else { 0 };
+    let named = cpus.iter().map(|cpu| usize::try_from(*cpu));
+    for cpu in (0..all).map(Ok).chain(named) {
+        let cpu = cpu.map_err(|error| error.to_string())?;
         set.set(cpu).map_err(|error| error.to_string())?;
     }
     sched_setaffinity(Pid::from_raw(0), &set).map_err(|error| error.to_string())
@@ -103,6 +155,25 @@ pub(crate) fn parse_mask(text: &str) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_configuration_keeps_what_the_command_line_asked_for() {
+        let options = Options {
+            umask: Some("022".to_owned()),
+            ..Options::default()
+        };
+        let mut global = GlobalDefs {
+            umask: Some(0o77),
+            ..GlobalDefs::default()
+        };
+        let first = Settings::new(&options).with(&global);
+        assert_eq!(first.umask, Some(0o22));
+        global.nice = Some(-5);
+        let second = first.with(&global);
+        assert_eq!((second.umask, second.nice), (Some(0o22), Some(-5)));
+        let plain = Settings::new(&Options::default()).with(&GlobalDefs::default());
+        assert_eq!(plain.umask, Some(0o177));
+    }
 
     #[test]
     fn masks_are_written_as_in_c() {

@@ -20,6 +20,8 @@ use crate::wire::RawWire;
 use crate::{host, version};
 
 const FATAL: u8 = 1;
+/// How long helper threads may still write when everything else has ended.
+const SHUTDOWN_LIMIT: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// Where the two pid files are.
 #[derive(Debug)]
@@ -104,8 +106,9 @@ fn serve(
             return FATAL;
         }
     }
-    host::apply(global, options, log);
-    let code = match work(options, source, loaded, log) {
+    let host = host::Settings::new(options).with(global);
+    host.apply(&host::Settings::default(), log);
+    let code = match work(options, source, loaded, host, log) {
         Ok(code) => code,
         Err(error) => {
             log.write(Voice::Vrrp, Level::Err, &format!("{error:#}"));
@@ -117,19 +120,26 @@ fn serve(
     code
 }
 
-fn work(options: &Options, source: Source, loaded: Loaded, log: &Rc<Log>) -> anyhow::Result<u8> {
+fn work(
+    options: &Options,
+    source: Source,
+    loaded: Loaded,
+    host: host::Settings,
+    log: &Rc<Log>,
+) -> anyhow::Result<u8> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("cannot make the event loop")?;
     let kernel = RtNetlink::open().context("cannot open netlink")?;
     let runner = Runner::start().context("cannot start the script thread")?;
-    runtime.block_on(async {
+    let code = runtime.block_on(async {
         let clock = Clock::start();
         let switches = Switches {
             keep_addresses: options.dont_release_vrrp,
             monitor_addresses: options.address_monitoring,
         };
+        let accepted = crate::reload::complaints(&loaded);
         let config = loaded.config.unwrap_or_default();
         if config.instances.is_empty() {
             log.write(
@@ -154,13 +164,18 @@ fn work(options: &Options, source: Source, loaded: Loaded, log: &Rc<Log>) -> any
             clock,
             source,
             loading: None,
+            accepted,
+            host,
             reload_again: false,
         };
         if options.dump_conf {
             crate::dump::data(&driver.engine, log);
         }
         Ok(driver.run().await)
-    })
+    });
+    // A dump that hangs on its disk does not keep the daemon alive.
+    runtime.shutdown_timeout(SHUTDOWN_LIMIT);
+    code
 }
 
 /// How the configuration is to be read.

@@ -113,9 +113,10 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
         self.kernel.is_busy()
     }
 
-    /// Whether the routers have been started.
-    pub(crate) const fn has_started(&self) -> bool {
-        self.started
+    /// Whether the kernel has told its state: from then on the routers run, or wait
+    /// for the end of their startup delay.
+    pub(crate) fn knows_the_host(&self) -> bool {
+        self.view.links().next().is_some()
     }
 
     /// The routers, for dumps.
@@ -211,7 +212,7 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
     /// Time has passed.
     pub(crate) fn tick(&mut self, now: Time) {
         if !self.started {
-            if now < self.start_at || self.view.links().next().is_none() {
+            if now < self.start_at || !self.knows_the_host() {
                 return;
             }
             self.start(now);
