@@ -6,31 +6,23 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod address;
 pub mod argv;
+mod condition;
+mod draft;
 pub mod env;
+mod keyword;
+mod lex;
+mod line;
+mod load;
 pub mod model;
+mod number;
+mod reader;
 pub mod report;
+mod resolve;
+mod suggest;
 mod text;
 
 pub use env::{Environment, Host};
+pub use load::{Loaded, check, load};
 pub use report::{Console, Level, Message};
-
-use cfgtext::Sources;
-
-/// What reading a configuration gave.
-#[derive(Debug, Clone, Default)]
-pub struct Loaded {
-    /// The configuration; `None` if something in it is fatal.
-    pub config: Option<model::Config>,
-    /// Every message in the original's order.
-    pub messages: Vec<Message>,
-    /// The files as they were read.
-    pub sources: Sources,
-}
-
-/// Reads all files and folders that the command line names.
-#[must_use]
-pub fn load(args: &argv::Args, environment: &dyn Environment) -> Loaded {
-    let _ = (args, environment);
-    Loaded::default()
-}

@@ -28,6 +28,16 @@ impl Config {
             .position(|proxy| proxy.kind.has_backend() && proxy.name == name)
     }
 
+    /// Whether anything listens: a proxy that is not disabled, or a stats socket.
+    #[must_use]
+    pub fn has_listener(&self) -> bool {
+        !self.global.stats_sockets.is_empty()
+            || self
+                .proxies
+                .iter()
+                .any(|proxy| !proxy.disabled && !proxy.binds.is_empty())
+    }
+
     /// The proxies that accept connections.
     pub fn frontends(&self) -> impl Iterator<Item = (usize, &Proxy)> {
         self.proxies

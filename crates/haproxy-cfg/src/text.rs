@@ -54,6 +54,12 @@ pub(crate) fn byte_len(text: &str) -> usize {
         .sum()
 }
 
+/// The first byte of the text, as text.
+#[must_use]
+pub(crate) fn first_byte(text: &str) -> String {
+    encode(decode(text).get(..1).unwrap_or_default())
+}
+
 fn carrier(byte: u8) -> char {
     char::from_u32(BASE + u32::from(byte)).unwrap_or(char::REPLACEMENT_CHARACTER)
 }
