@@ -1,5 +1,6 @@
 //! Wire formats of the virtual router: VRRP version 2 over IPv4 (RFC 3768),
-//! gratuitous ARP (RFC 826) and the IPv4 header (RFC 791).
+//! gratuitous ARP (RFC 826), unsolicited neighbour advertisements (RFC 4861)
+//! and the IPv4 header (RFC 791).
 //!
 //! Bytes from the network come in through one checked door a type
 //! ([`Datagram::from_ipv4`], [`vrrp::decode`], [`arp::Packet::decode`]); what is
@@ -17,6 +18,7 @@ pub mod arp;
 pub mod checksum;
 mod datagram;
 pub mod ipv4;
+pub mod ndisc;
 mod read;
 pub mod vrrp;
 

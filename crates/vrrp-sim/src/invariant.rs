@@ -54,12 +54,35 @@ pub(crate) const SETTLE: Duration = Duration(4_000_000_000 + TWO_OWNERS.0 + 20_0
 pub(crate) struct Watch {
     /// Pairs of running owners that hear each other, and since when.
     both: BTreeMap<(usize, usize), Time>,
+    /// Steps at one and the same time.
+    crowd: Crowd,
 }
+
+#[derive(Debug, Default)]
+struct Crowd {
+    at: Time,
+    steps: u64,
+}
+
+/// Far more than happens at one time: a router that wants to be woken at once,
+/// again and again, is stuck.
+const CROWD: u64 = 10_000;
 
 impl Watch {
     /// Checks what held from the last step until `until`, right before the
     /// next one.
     pub(crate) fn until(&mut self, world: &World, until: Time) -> Result<(), String> {
+        if self.crowd.at == until {
+            self.crowd.steps += 1;
+        } else {
+            self.crowd = Crowd {
+                at: until,
+                steps: 0,
+            };
+        }
+        if self.crowd.steps > CROWD {
+            return Err("progress: time stands still".to_owned());
+        }
         self.one_owner(world, until)?;
         for (index, node) in world.nodes.iter().enumerate() {
             lease(index, node, until)?;
@@ -128,7 +151,7 @@ fn holder_is_master(index: usize, node: &Node, until: Time) -> Result<(), String
     }
 }
 
-/// Invariant 4, when the quiet time has lasted [`SETTLE`].
+/// Invariant 5, when the quiet time has lasted [`SETTLE`].
 pub(crate) fn settled(world: &World) -> Result<usize, String> {
     let masters = world.masters();
     let [master] = masters.as_slice() else {
@@ -160,7 +183,7 @@ pub(crate) fn settled(world: &World) -> Result<usize, String> {
     Ok(*master)
 }
 
-/// Invariants 5 and 6, at the end of the quiet time.
+/// Invariants 6 and 7, at the end of the quiet time.
 pub(crate) fn stayed(world: &World, master: usize, changes: u64) -> Result<(), String> {
     if world.changes != changes {
         return Err(format!(

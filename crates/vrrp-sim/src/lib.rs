@@ -26,14 +26,15 @@
 //! 3. **Holder and master are one.** A running node holds the address only as
 //!    MASTER, and a MASTER holds it, except for the moment after a pause in
 //!    which it listens first.
+//! 4. **Progress.** Nobody wants to be woken at once for ever.
 //!
 //! and in every quiet time:
 //!
-//! 4. **A master exists** within Master_Down and skew (and one more interval
+//! 5. **A master exists** within Master_Down and skew (and one more interval
 //!    for a second master to yield) after the last fault ended, exactly one,
 //!    and none has a better priority unless preemption is off.
-//! 5. **No flapping.** From then on nobody changes its state.
-//! 6. **Hosts know.** At its end the client believes the master.
+//! 6. **No flapping.** From then on nobody changes its state.
+//! 7. **Hosts know.** At its end the client believes the master.
 //!
 //! [`strike`] plays a few chosen faults instead and measures what came of them.
 //!

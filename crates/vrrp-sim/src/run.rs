@@ -71,6 +71,8 @@ pub struct Aftermath {
     pub without_owner: Duration,
     /// The longest time several nodes held it.
     pub several_owners: Duration,
+    /// How often a node became master since the first fault.
+    pub takeovers: u64,
     /// Who is master at the end, if there is exactly one.
     pub master: Option<usize>,
     /// Whom the client believes at the end.
@@ -81,7 +83,7 @@ pub struct Aftermath {
 /// before, and watches for another 20 s.
 ///
 /// # Errors
-/// The first breach of invariants 1 to 3.
+/// The first breach of invariants 1 to 4.
 pub fn strike(
     setup: Setup,
     seed: u64,
@@ -95,13 +97,15 @@ pub fn strike(
     let mut owners = Owners::default();
     let outcome = (|| {
         pass(&mut world, &mut watch, SETTLE)?;
+        let before = world.takeovers;
         for (after, fault) in faults {
             owners.pass(&mut world, &mut watch, *after)?;
             fault.strike(&mut world);
         }
-        owners.pass(&mut world, &mut watch, QUIET)
+        owners.pass(&mut world, &mut watch, QUIET)?;
+        Ok(world.takeovers - before)
     })();
-    outcome.map_err(|what| {
+    let takeovers = outcome.map_err(|what| {
         Box::new(Breach {
             seed,
             step: world.steps,
@@ -113,6 +117,7 @@ pub fn strike(
     Ok(Aftermath {
         without_owner: owners.none.longest,
         several_owners: owners.several.longest,
+        takeovers,
         master: if let [master] = masters.as_slice() {
             Some(*master)
         } else {

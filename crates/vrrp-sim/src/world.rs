@@ -52,6 +52,8 @@ pub struct World {
     pub(crate) steps: u64,
     /// State changes of running daemons so far.
     pub(crate) changes: u64,
+    /// How many of them led to MASTER.
+    pub(crate) takeovers: u64,
     agenda: BTreeMap<(Time, u64), Due>,
     next: u64,
     timeline: VecDeque<String>,
@@ -74,6 +76,7 @@ impl World {
             belief: None,
             steps: 0,
             changes: 0,
+            takeovers: 0,
             agenda: BTreeMap::new(),
             next: 0,
             timeline: VecDeque::new(),
@@ -170,6 +173,7 @@ impl World {
         let age = node.age;
         if before != after {
             self.changes += 1;
+            self.takeovers += u64::from(after == State::Master);
             self.note(index, &format!("{before} -> {after}"));
         }
         if let Some(wake) = wake {

@@ -46,7 +46,8 @@ fn worst(setup: &Setup, faults: &[(u64, Fault)]) -> (u64, u64, Aftermath) {
         worst.0 = worst.0.max(millis(aftermath.without_owner));
         worst.1 = worst.1.max(millis(aftermath.several_owners));
         if let Some(last) = last {
-            let ends = |aftermath: &Aftermath| (aftermath.master, aftermath.belief);
+            let ends =
+                |aftermath: &Aftermath| (aftermath.master, aftermath.belief, aftermath.takeovers);
             assert_eq!(
                 ends(&last),
                 ends(&aftermath),
@@ -58,7 +59,9 @@ fn worst(setup: &Setup, faults: &[(u64, Fault)]) -> (u64, u64, Aftermath) {
     (worst.0, worst.1, last.unwrap())
 }
 
-fn check(faults: &[(u64, Fault)], nobody: u64, several: u64, master: usize) {
+/// Nobody for at most so many milliseconds, several for at most so many, so many
+/// takeovers, and who is master at the end.
+fn check(faults: &[(u64, Fault)], nobody: u64, several: u64, takeovers: u64, master: usize) {
     let (without, with_several, end) = worst(&pair(), faults);
     assert!(
         without <= nobody,
@@ -73,27 +76,47 @@ fn check(faults: &[(u64, Fault)], nobody: u64, several: u64, master: usize) {
         (Some(master), Some(master)),
         "{faults:?}"
     );
+    assert_eq!(end.takeovers, takeovers, "{faults:?}: takeovers");
 }
 
 #[test]
 fn a_stopped_master_leaves_one_skew() {
-    check(&[(0, Fault::Stop(MASTER))], BACKUP_SKEW + SLACK, 0, BACKUP);
+    check(
+        &[(0, Fault::Stop(MASTER))],
+        BACKUP_SKEW + SLACK,
+        0,
+        1,
+        BACKUP,
+    );
 }
 
 /// The lease is 3 s, Master_Down 3.6 s after the same advert: never two.
 #[test]
 fn a_killed_master_is_gone_before_the_backup_takes_over() {
-    check(&[(0, Fault::Crash(MASTER))], BACKUP_SKEW + SLACK, 0, BACKUP);
+    check(
+        &[(0, Fault::Crash(MASTER))],
+        BACKUP_SKEW + SLACK,
+        0,
+        1,
+        BACKUP,
+    );
 }
 
 #[test]
 fn a_hung_master_is_gone_before_the_backup_takes_over_and_yields_nothing_when_it_returns() {
-    check(&[(0, Fault::Pause(MASTER))], BACKUP_SKEW + SLACK, 0, BACKUP);
-    // It comes back as the better one: two owners for the way of one advert.
+    check(
+        &[(0, Fault::Pause(MASTER))],
+        BACKUP_SKEW + SLACK,
+        0,
+        1,
+        BACKUP,
+    );
+    // It comes back as the better one, MASTER all the time: two owners for the
+    // way of one advert.
     let returns = [(0, Fault::Pause(MASTER)), (12_000, Fault::Resume(MASTER))];
-    check(&returns, BACKUP_SKEW + SLACK, SLACK, MASTER);
+    check(&returns, BACKUP_SKEW + SLACK, SLACK, 1, MASTER);
     let restarts = [(0, Fault::Crash(MASTER)), (12_000, Fault::Start(MASTER))];
-    check(&restarts, BACKUP_SKEW + SLACK, SLACK, MASTER);
+    check(&restarts, BACKUP_SKEW + SLACK, SLACK, 2, MASTER);
 }
 
 /// A pause shorter than the lease costs nothing.
@@ -101,6 +124,7 @@ fn a_hung_master_is_gone_before_the_backup_takes_over_and_yields_nothing_when_it
 fn a_short_hang_is_not_seen() {
     check(
         &[(0, Fault::Pause(MASTER)), (1_900, Fault::Resume(MASTER))],
+        0,
         0,
         0,
         MASTER,
@@ -113,13 +137,14 @@ fn a_lost_link_leaves_one_master_down() {
         &[(0, Fault::LinkDown(MASTER))],
         3_000 + BACKUP_SKEW + SLACK,
         0,
+        1,
         BACKUP,
     );
     let returns = [
         (0, Fault::LinkDown(MASTER)),
         (12_000, Fault::LinkUp(MASTER)),
     ];
-    check(&returns, 3_000 + BACKUP_SKEW + SLACK, SLACK, MASTER);
+    check(&returns, 3_000 + BACKUP_SKEW + SLACK, SLACK, 2, MASTER);
 }
 
 /// While they do not hear each other there are two; when they do, one at once,
@@ -151,11 +176,12 @@ fn faults_of_the_backup_are_not_seen() {
         Fault::LinkDown(BACKUP),
         Fault::Cut(BACKUP, CLIENT, Ways::Both),
     ] {
-        check(&[(0, fault)], 0, 0, MASTER);
+        check(&[(0, fault)], 0, 0, 0, MASTER);
     }
     // One that returns from a long pause listens before it takes over.
     check(
         &[(0, Fault::Pause(BACKUP)), (15_000, Fault::Resume(BACKUP))],
+        0,
         0,
         0,
         MASTER,
@@ -168,6 +194,7 @@ fn an_address_removed_by_hand_is_back_after_one_skew() {
         &[(0, Fault::RemoveAddress(MASTER))],
         BACKUP_SKEW + SLACK,
         0,
+        1,
         MASTER,
     );
 }
