@@ -1,7 +1,11 @@
 //! Prints what `keepalived -t -f FILE` prints, for runs beside the original:
 //! `cargo run -p keepalived-conf --example check -- FILE...`. `--compat` prints the
 //! documentation of the keywords.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "it is all it does")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "it is all it does"
+)]
 
 use std::path::Path;
 use std::process::ExitCode;

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use std::num::NonZeroU8;
 
 use vrrp_core::settings::{
-    Address, AddressCheck, Auth, Garp, Initial, Instance, OnAdvert, Preempt, Script, SourceCheck,
-    Track, Transport, Version,
+    Address, AddressCheck, Auth, Garp, Initial, Instance, Lease, OnAdvert, Preempt, Script,
+    SourceCheck, Track, Transport, Version,
 };
 use vrrp_core::time::Duration;
 
@@ -50,13 +50,13 @@ pub(crate) fn complete(pass: &mut Pass<'_>) -> (Option<Config>, Start) {
         pass.complain(text);
         return (None, Start::Refuse(2));
     }
-    check_groups(pass);
+    let grouped = check_groups(pass);
     let mut instances = std::mem::take(&mut pass.draft.instances);
     let mut start = Start::Run;
     let mut settled = Vec::new();
     for draft in &mut instances {
         pass.focus = Some(draft.span);
-        if instance::complete(pass, draft) {
+        if instance::complete(pass, draft, grouped.contains(&draft.name)) {
             settled.push(&*draft);
         } else {
             start = Start::Refuse(2);
@@ -81,7 +81,8 @@ pub(crate) fn complete(pass: &mut Pass<'_>) -> (Option<Config>, Start) {
 }
 
 /// Groups are not run; what keepalived says of them is.
-fn check_groups(pass: &mut Pass<'_>) {
+fn check_groups(pass: &mut Pass<'_>) -> Vec<String> {
+    let mut grouped: Vec<String> = Vec::new();
     let groups = std::mem::take(&mut pass.draft.groups);
     let mut taken: Vec<String> = Vec::new();
     for group in &groups {
@@ -111,6 +112,7 @@ fn check_groups(pass: &mut Pass<'_>) {
                 ));
             } else {
                 taken.push(member.clone());
+                grouped.push(member.clone());
                 count += 1;
             }
         }
@@ -126,6 +128,7 @@ fn check_groups(pass: &mut Pass<'_>) {
             ));
         }
     }
+    grouped
 }
 
 /// Two instances that would take each other's adverts.
@@ -311,6 +314,19 @@ fn resolve(
         true => AddressCheck::SkipSameMaster,
         false => AddressCheck::Always,
     };
+    if let (Lease::Seconds(seconds), safe) = (settings.lease, settings.safe_lease())
+        && safe.is_none_or(|safe| seconds > safe)
+    {
+        let what = format!(
+            "({}) vrrp_address_lease {seconds} outlives a dead master",
+            draft.name
+        );
+        let reason = match safe {
+            Some(safe) => format!("its backup takes over before; {safe} s would be safe"),
+            None => "no lease is safe with its advert_int and down_timer_adverts".to_owned(),
+        };
+        pass.own(Some(draft.span), &what, &reason);
+    }
     Some(InstanceDef {
         settings,
         interface_present: draft.interface_present,

@@ -196,6 +196,9 @@ pub(crate) struct InstanceDraft {
     pub(crate) native_ipv6: bool,
     pub(crate) track_link: bool,
     pub(crate) use_vmac: bool,
+    pub(crate) xmit_base: bool,
+    /// `use_ipvlan`, and whether it names an address.
+    pub(crate) ipvlan: Option<bool>,
     pub(crate) scripts: Vec<TrackedScript>,
     pub(crate) interfaces: Vec<TrackedInterface>,
     /// Trackers of other kinds by kind and name.
@@ -242,6 +245,8 @@ impl InstanceDraft {
             native_ipv6: false,
             track_link: true,
             use_vmac: false,
+            xmit_base: false,
+            ipvlan: None,
             scripts: Vec::new(),
             interfaces: Vec::new(),
             others: Vec::new(),

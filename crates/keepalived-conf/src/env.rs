@@ -106,6 +106,9 @@ pub trait Environment {
     /// The working directory, for relative names.
     fn current_directory(&self) -> PathBuf;
 
+    /// How many CPUs there are.
+    fn cpus(&self) -> u32;
+
     /// A number for `${_RANDOM}`; not for anything secret.
     fn random(&self) -> u32;
 }

@@ -69,7 +69,7 @@ pub fn load(path: &Path, options: &Options, env: &dyn Environment) -> Loaded {
     let mut config = None;
     let mut start = Start::Refuse(EXIT_CONFIG);
     for process in [Process::Checker, Process::Vrrp, Process::Bfd] {
-        if outcome.is_err() {
+        if outcome.is_err() || findings.include_missing {
             break;
         }
         let mut pass = Pass::again(process, env, &mut draft, &mut findings, &mut record);

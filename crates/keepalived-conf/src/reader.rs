@@ -374,6 +374,10 @@ impl<'a> Reader<'a> {
         if self.define(&text) {
             return;
         }
+        // The rest of such a line is substituted turn by turn.
+        if self.sequence(&place, &text) {
+            return;
+        }
         let Some((substituted, changed)) = self.substitute(&place, text) else {
             return;
         };

@@ -70,6 +70,8 @@ pub(crate) enum Judgement {
     NotFound,
     /// It is there and not a program for that user.
     NotExecutable(PathBuf),
+    /// It is a shell's redirection, which only a shell could run.
+    Redirection,
     /// It is a directory or a device.
     NoFile,
     /// Somebody other than root can change what root would run.
@@ -78,6 +80,9 @@ pub(crate) enum Judgement {
 
 /// Looks at the program of a script that runs as `user`.
 pub(crate) fn judge(env: &dyn Environment, program: &OsStr, user: &Credentials) -> Judgement {
+    if program.as_bytes().starts_with(b"</") {
+        return Judgement::Redirection;
+    }
     let searched = !program.as_bytes().contains(&b'/');
     let path = if searched {
         match search(env, program, user) {

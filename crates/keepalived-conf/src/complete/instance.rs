@@ -13,7 +13,7 @@ const OWNER: u8 = 255;
 const SECOND: u64 = 1_000_000;
 
 /// `false` if keepalived gives up on the whole configuration.
-pub(super) fn complete(pass: &mut Pass<'_>, draft: &mut InstanceDraft) -> bool {
+pub(super) fn complete(pass: &mut Pass<'_>, draft: &mut InstanceDraft, grouped: bool) -> bool {
     let name = draft.name.clone();
     let strict = draft.strict.unwrap_or(pass.draft.vrrp.strict);
     if draft.interface.is_none() {
@@ -86,7 +86,7 @@ pub(super) fn complete(pass: &mut Pass<'_>, draft: &mut InstanceDraft) -> bool {
     preemption(pass, draft, strict);
     strictness(pass, draft, strict, version);
     interval(pass, draft, version);
-    trackers(pass, draft);
+    trackers(pass, draft, grouped);
     if draft.addresses.is_empty() {
         pass.complain(format!(
             "({name}) No VIP specified; at least one is sensible"
@@ -258,7 +258,7 @@ fn interval(pass: &mut Pass<'_>, draft: &mut InstanceDraft, version: u32) {
     draft.advert_interval = Some(rounded);
 }
 
-fn trackers(pass: &mut Pass<'_>, draft: &mut InstanceDraft) {
+fn trackers(pass: &mut Pass<'_>, draft: &mut InstanceDraft, grouped: bool) {
     let name = draft.name.clone();
     let own = draft.interface.clone();
     for tracked in draft
@@ -275,22 +275,36 @@ fn trackers(pass: &mut Pass<'_>, draft: &mut InstanceDraft) {
     draft
         .interfaces
         .retain(|tracked| Some(&tracked.name) != own.as_ref());
-    if draft.priority == Some(OWNER) {
+    let owner = draft.priority == Some(OWNER);
+    if owner || grouped {
+        let (part, owner_or_group, cause) = if owner {
+            ("", "address owner", "address_owner")
+        } else {
+            ("weight ", "SYNC group", "SYNC group")
+        };
         for tracked in draft.interfaces.iter().filter(|tracked| tracked.weighted) {
             pass.focus = Some(tracked.span);
             pass.complain(format!(
-                "({name}) ignoring {} tracked interface due to address owner",
+                "({name}) ignoring {} tracked interface {part}due to {owner_or_group}",
                 tracked.name
             ));
         }
         for tracked in draft.scripts.iter().filter(|tracked| tracked.weight != 0) {
             pass.focus = Some(tracked.span);
             pass.complain(format!(
-                "({name}) ignoring tracked script {} with weights due to address_owner",
+                "({name}) ignoring tracked script {} with weights due to {cause}",
                 tracked.name
             ));
         }
         draft.scripts.retain(|tracked| tracked.weight == 0);
     }
     pass.focus = Some(draft.span);
+    if draft.xmit_base && !draft.use_vmac {
+        pass.complain(format!("({name}) vmac_xmit_base is only valid with a vmac"));
+    }
+    if draft.ipvlan == Some(false) && draft.family() == Family::V4 {
+        pass.complain(format!(
+            "({name}) IPv4 ipvlan requires a source ip address to be configured. setting instance to fault state"
+        ));
+    }
 }

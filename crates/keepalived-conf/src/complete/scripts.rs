@@ -28,9 +28,18 @@ pub(super) fn check(pass: &mut Pass<'_>) -> BTreeMap<String, Vec<OsString>> {
             continue;
         };
         let judgement = judge(pass.env, program, &user);
-        exposed |= user.uid == 0 && judgement != Judgement::NotFound;
+        exposed |=
+            user.uid == 0 && !matches!(judgement, Judgement::NotFound | Judgement::Redirection);
         match judgement {
             Judgement::Fine(_) => {}
+            Judgement::Redirection => {
+                let word = program.display().to_string();
+                pass.own(
+                    None,
+                    &format!("vrrp_script {name} will always fail"),
+                    &format!("`{word}` needs a shell, and none is used; try bash -c '...'"),
+                );
+            }
             Judgement::Searched(path) => {
                 let (word, found) = (program.display().to_string(), path.display().to_string());
                 pass.log(format!(

@@ -171,6 +171,10 @@ impl Environment for FakeEnvironment {
         PathBuf::from("/")
     }
 
+    fn cpus(&self) -> u32 {
+        2
+    }
+
     fn random(&self) -> u32 {
         4
     }

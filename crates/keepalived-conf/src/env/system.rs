@@ -125,6 +125,15 @@ impl Environment for SystemEnvironment {
         std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"))
     }
 
+    fn cpus(&self) -> u32 {
+        let online = nix::unistd::sysconf(nix::unistd::SysconfVar::_NPROCESSORS_ONLN);
+        let count = online
+            .ok()
+            .flatten()
+            .and_then(|count| u32::try_from(count).ok());
+        count.unwrap_or(1)
+    }
+
     fn random(&self) -> u32 {
         // The low bits of the clock are as much as ${_RANDOM} promises.
         std::time::SystemTime::now()

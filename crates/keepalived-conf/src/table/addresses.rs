@@ -315,11 +315,16 @@ fn apply_broadcast(pass: &mut Pass<'_>, draft: &mut AddressDraft, broadcast: &Br
     };
 }
 
+/// An address where a prefix may stand and says nothing.
+pub(super) fn host(text: &str) -> &str {
+    text.split('/').next().unwrap_or_default()
+}
+
 /// A line of `unicast_peer`.
 pub(super) fn peer(pass: &mut Pass<'_>, line: &Line) -> Handled {
     let text = pass.text(line, 0)?;
     let name = name(pass);
-    let Ok(address) = text.parse::<IpAddr>() else {
+    let Ok(address) = host(&text).parse::<IpAddr>() else {
         pass.complain(format!(
             "Configuration error: VRRP instance[{name}] malformed unicast peer address[{text}]. Skipping..."
         ));

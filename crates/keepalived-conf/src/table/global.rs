@@ -181,7 +181,7 @@ pub(super) const ROWS: &[Row] = &[
     Row::refused(
         "vrrp_vmac_garp_intvl",
         "[all] SECONDS",
-        garp_extra_if,
+        vmac_garp_interval,
         "there are no VMAC interfaces",
     ),
     Row::full(
@@ -306,10 +306,15 @@ pub(super) const ROWS: &[Row] = &[
     Row::accepted(
         "vrrp_rx_bufs_policy",
         "MTU|ADVERT|NUMBER",
-        one_word,
+        rx_bufs_policy,
         BUFFERS,
     ),
-    Row::accepted("vrrp_rx_bufs_multiplier", "NUMBER", one_word, BUFFERS),
+    Row::accepted(
+        "vrrp_rx_bufs_multiplier",
+        "NUMBER",
+        rx_bufs_multiplier,
+        BUFFERS,
+    ),
     Row::refused("notification_email", "{ ADDRESS... }", nothing, MAIL).with_action(Action::List {
         entry: nothing,
         close: close_mail,
@@ -362,8 +367,7 @@ pub(super) const ROWS: &[Row] = &[
     ),
     Row::refused("vrrp_notify_priority_changes", "[BOOL]", global_bool, FIFO),
     Row::refused("fifo_write_vrrp_states_on_reload", "", nothing, FIFO),
-    Row::refused("vrrp_iptables", "[CHAIN [CHAIN]]", nothing, FIREWALL),
-    Row::refused("vrrp_ipsets", "[NAME...]", nothing, FIREWALL),
+    Row::refused("vrrp_iptables", "[CHAIN [CHAIN]]", iptables, FIREWALL),
     Row::refused("nftables", "[TABLE]", nothing, FIREWALL),
     Row::refused("nftables_priority", "PRIORITY", nftables_priority, FIREWALL),
     Row::refused("nftables_counters", "", nothing, FIREWALL),
@@ -386,7 +390,7 @@ pub(super) const ROWS: &[Row] = &[
         one_word,
         "there are no VMAC interfaces",
     ),
-    Row::refused("snmp_socket", "SOCKET", nothing, SNMP),
+    Row::refused("snmp_socket", "SOCKET", snmp_socket, SNMP),
     Row::refused("enable_snmp_vrrp", "", nothing, SNMP),
     Row::refused("enable_snmp_keepalived", "", nothing, SNMP),
     Row::refused("enable_snmp_checker", "", nothing, SNMP),
@@ -395,8 +399,8 @@ pub(super) const ROWS: &[Row] = &[
     Row::refused("enable_snmp_rfcv3", "", nothing, SNMP),
     Row::refused("enable_traps", "", nothing, SNMP),
     Row::refused("enable_dbus", "", nothing, DBUS),
-    Row::refused("dbus_service_name", "NAME", nothing, DBUS),
-    Row::refused("reload_time_file", "FILE", one_word, RELOAD),
+    Row::refused("dbus_service_name", "NAME", dbus_name, DBUS),
+    Row::refused("reload_time_file", "FILE", reload_time_file, RELOAD),
     Row::refused("reload_repeat", "", nothing, RELOAD),
     Row::refused(
         "reload_file",
@@ -413,107 +417,126 @@ pub(super) const ROWS: &[Row] = &[
     Row::refused(
         "data_use_instance",
         "[BOOL]",
-        nothing,
+        data_use_instance,
         "no data files are written",
     ),
-    Row::refused(
-        "linkbeat_use_polling",
-        "",
-        nothing,
-        "link state comes from netlink alone",
-    ),
     Row::accepted("checker_process_name", "NAME", one_word, ONE_PROCESS),
-    Row::accepted("lvs_process_name", "NAME", lvs_process_name, ONE_PROCESS),
+    Row::accepted("lvs_process_name", "NAME", one_word, ONE_PROCESS),
     Row::accepted("bfd_process_name", "NAME", one_word, ONE_PROCESS),
-    Row::accepted("checker_priority", "-20..19", nothing, ONE_PROCESS),
+    Row::accepted("checker_priority", "-20..19", process::nice, ONE_PROCESS),
     Row::accepted("checker_no_swap", "", nothing, ONE_PROCESS),
-    Row::accepted("checker_rt_priority", "1..99", nothing, ONE_PROCESS),
-    Row::accepted("checker_cpu_affinity", "CPU...", nothing, ONE_PROCESS),
+    Row::accepted(
+        "checker_rt_priority",
+        "1..99",
+        process::realtime,
+        ONE_PROCESS,
+    ),
+    Row::accepted(
+        "checker_cpu_affinity",
+        "CPU...",
+        process::affinity,
+        ONE_PROCESS,
+    ),
     Row::accepted(
         "checker_rlimit_rttime",
         "MICROSECONDS",
-        nothing,
+        process::realtime_limit,
         ONE_PROCESS,
     ),
-    Row::accepted("checker_rlimit_rtime", "MICROSECONDS", nothing, ONE_PROCESS),
-    Row::accepted("bfd_priority", "-20..19", nothing, ONE_PROCESS),
+    Row::accepted(
+        "checker_rlimit_rtime",
+        "MICROSECONDS",
+        process::realtime_limit,
+        ONE_PROCESS,
+    ),
+    Row::accepted("bfd_priority", "-20..19", process::nice, ONE_PROCESS),
     Row::accepted("bfd_no_swap", "", nothing, ONE_PROCESS),
-    Row::accepted("bfd_rt_priority", "1..99", nothing, ONE_PROCESS),
-    Row::accepted("bfd_cpu_affinity", "CPU...", nothing, ONE_PROCESS),
-    Row::accepted("bfd_rlimit_rttime", "MICROSECONDS", nothing, ONE_PROCESS),
-    Row::accepted("bfd_rlimit_rtime", "MICROSECONDS", nothing, ONE_PROCESS),
+    Row::accepted("bfd_rt_priority", "1..99", process::realtime, ONE_PROCESS),
+    Row::accepted("bfd_cpu_affinity", "CPU...", process::affinity, ONE_PROCESS),
+    Row::accepted(
+        "bfd_rlimit_rttime",
+        "MICROSECONDS",
+        process::realtime_limit,
+        ONE_PROCESS,
+    ),
+    Row::accepted(
+        "bfd_rlimit_rtime",
+        "MICROSECONDS",
+        process::realtime_limit,
+        ONE_PROCESS,
+    ),
     Row::refused(
         "checker_log_all_failures",
         "[BOOL]",
-        nothing,
+        log_all_failures,
         checkers::REASON,
     ),
     Row::refused(
         "lvs_timeouts",
         "[tcp N] [tcpfin N] [udp N]",
-        nothing,
+        lvs_timeouts,
         checkers::REASON,
     ),
     Row::refused("lvs_flush", "", nothing, checkers::REASON),
-    Row::refused("lvs_flush_on_stop", "[VS]", nothing, checkers::REASON),
-    Row::refused("lvs_flush_onstop", "[VS]", nothing, checkers::REASON),
+    Row::refused("lvs_flush_on_stop", "[VS]", flush_on_stop, checkers::REASON),
+    Row::refused("lvs_flush_onstop", "[VS]", flush_on_stop, checkers::REASON),
     Row::refused(
         "lvs_sync_daemon",
         "INTERFACE ...",
-        nothing,
+        sync_daemon,
         checkers::REASON,
     ),
     Row::refused(
         "lvs_notify_fifo",
         "NAME [USER [GROUP]]",
-        nothing,
+        fifo,
         checkers::REASON,
     ),
     Row::refused(
         "lvs_notify_fifo_script",
         "COMMAND [USER [GROUP]]",
-        nothing,
+        fifo_script,
         checkers::REASON,
     ),
     Row::refused(
         "lvs_netlink_cmd_rcv_bufs",
         "BYTES",
-        nothing,
+        rcv_bufs,
         checkers::REASON,
     ),
     Row::refused(
         "lvs_netlink_cmd_rcv_bufs_force",
         "BOOL",
-        nothing,
+        global_bool,
         checkers::REASON,
     ),
     Row::refused(
         "lvs_netlink_monitor_rcv_bufs",
         "BYTES",
-        nothing,
+        rcv_bufs,
         checkers::REASON,
     ),
     Row::refused(
         "lvs_netlink_monitor_rcv_bufs_force",
         "BOOL",
-        nothing,
+        global_bool,
         checkers::REASON,
     ),
     Row::refused("nftables_ipvs", "[TABLE]", nothing, checkers::REASON),
     Row::refused(
         "nftables_ipvs_priority",
         "PRIORITY",
-        nothing,
+        ipvs_priority,
         checkers::REASON,
     ),
     Row::refused(
         "nftables_ipvs_start_fwmark",
         "NUMBER",
-        nothing,
+        ipvs_fwmark,
         checkers::REASON,
     ),
-    Row::refused("rs_init_notifies", "[BOOL]", nothing, checkers::REASON),
-    Row::refused("no_checker_emails", "[BOOL]", nothing, checkers::REASON),
+    Row::refused("rs_init_notifies", "[BOOL]", global_bool, checkers::REASON),
+    Row::refused("no_checker_emails", "[BOOL]", global_bool, checkers::REASON),
 ];
 
 /// A keyword whose parameter must be there and is not looked at.
@@ -587,8 +610,8 @@ fn default_interface(pass: &mut Pass<'_>, line: &Line) -> Handled {
 
 fn version(pass: &mut Pass<'_>, line: &Line) -> Handled {
     let text = pass.text(line, 1)?;
-    match pass.number(unsigned(&text, 2, 3)) {
-        Some(version) => pass.draft.vrrp.version = version,
+    match pass.number(signed(&text, 2, 3)) {
+        Some(version) => pass.draft.vrrp.version = u32::try_from(version).unwrap_or(2),
         None => pass.complain("VRRP Error: Version must be either 2 or 3"),
     }
     Ok(())
@@ -778,7 +801,7 @@ fn interval(
     match read {
         None => pass.complain(format!("{keyword} '{text}' is invalid")),
         Some(micros) if micros >= 1_000_000 => {
-            pass.complain(format!("The {keyword} is very large - {text} seconds"));
+            pass.log(format!("The {keyword} is very large - {text} seconds"));
         }
         Some(_) => {}
     }
@@ -805,17 +828,17 @@ fn min_garp(pass: &mut Pass<'_>, line: &Line) -> Handled {
 }
 
 fn garp_extra_if(pass: &mut Pass<'_>, line: &Line) -> Handled {
-    super::instance::extra_interfaces(pass, line, "")
+    super::instance::extra_interfaces(pass, line, "", 1)
 }
 
 fn startup_delay(pass: &mut Pass<'_>, line: &Line) -> Handled {
     let text = pass.text(line, 1)?;
-    match pass.loose_decimals(seconds(&text, 1, MAX_MICROS)) {
+    match pass.loose_decimals(seconds(&text, 1_000, MAX_MICROS)) {
         None => pass.complain(format!("vrrp_startup_delay '{text}' is invalid")),
         Some(micros) => {
             pass.draft.global.startup_delay = Duration::from_micros(micros);
             if micros >= 60_000_000 {
-                pass.complain(format!(
+                pass.log(format!(
                     "The vrrp_startup_delay is very large - {text} seconds"
                 ));
             }
@@ -958,7 +981,16 @@ fn mail_from(pass: &mut Pass<'_>, line: &Line) -> Handled {
 }
 
 fn smtp_server(pass: &mut Pass<'_>, line: &Line) -> Handled {
-    one_word(pass, line)
+    let text = pass.text(line, 1)?;
+    let port = match line.words.get(2) {
+        Some(_) => pass.text(line, 2)?,
+        None => "25".to_owned(),
+    };
+    // Nothing is looked up: a name may well become known later, a number never.
+    if text.parse::<IpAddr>().is_err() && !text.contains('.') {
+        pass.complain(format!("Invalid smtp server {text} {port}"));
+    }
+    Ok(())
 }
 
 fn smtp_timeout(pass: &mut Pass<'_>, line: &Line) -> Handled {
@@ -1026,7 +1058,123 @@ fn nftables_priority(pass: &mut Pass<'_>, line: &Line) -> Handled {
     Ok(())
 }
 
-fn lvs_process_name(pass: &mut Pass<'_>, line: &Line) -> Handled {
-    pass.complain("'lvs_process_name' is deprecated - please use 'checker_process_name'");
-    one_word(pass, line)
+fn vmac_garp_interval(pass: &mut Pass<'_>, line: &Line) -> Handled {
+    pass.complain(
+        "Keyword \"vrrp_vmac_garp_intvl\" is deprecated - please use \"vrrp_garp_extra_if\"",
+    );
+    garp_extra_if(pass, line)
+}
+
+fn iptables(pass: &mut Pass<'_>, _: &Line) -> Handled {
+    pass.complain(
+        "iptables not supported, using nftables instead. Please replace 'vrrp_iptables and 'vrrp_ipsets' with 'nftables' config option",
+    );
+    Ok(())
+}
+
+/// A complaint if the parameter is missing.
+fn needed(pass: &mut Pass<'_>, line: &Line, complaint: &str) -> Handled {
+    if line.words.len() < 2 {
+        pass.complain(complaint);
+    }
+    Ok(())
+}
+
+fn dbus_name(pass: &mut Pass<'_>, line: &Line) -> Handled {
+    needed(pass, line, "dbus_service_name missing - ignoring")
+}
+
+fn snmp_socket(pass: &mut Pass<'_>, line: &Line) -> Handled {
+    needed(pass, line, "SNMP error : snmp socket name missing")
+}
+
+fn reload_time_file(pass: &mut Pass<'_>, line: &Line) -> Handled {
+    needed(pass, line, "reload_time_file invalid")
+}
+
+fn sync_daemon(pass: &mut Pass<'_>, line: &Line) -> Handled {
+    needed(pass, line, "lvs_sync_daemon requires interface")
+}
+
+fn lvs_timeouts(pass: &mut Pass<'_>, line: &Line) -> Handled {
+    if line.words.len() < 3 {
+        pass.complain("lvs_timeouts requires at least one option");
+    }
+    Ok(())
+}
+
+fn flush_on_stop(pass: &mut Pass<'_>, line: &Line) -> Handled {
+    if let Some(word) = line.words.get(1)
+        && !word.is(b"VS")
+    {
+        pass.complain(format!("Unknown lvs_flush_on_stop type {}", word.text()));
+    }
+    Ok(())
+}
+
+fn data_use_instance(pass: &mut Pass<'_>, line: &Line) -> Handled {
+    let value = line
+        .words
+        .get(1)
+        .map(|word| word.text().into_owned())
+        .unwrap_or_default();
+    switch(
+        pass,
+        line,
+        &format!("Invalid value '{value}' for global date_use_instance specified"),
+    );
+    Ok(())
+}
+
+fn log_all_failures(pass: &mut Pass<'_>, line: &Line) -> Handled {
+    switch(
+        pass,
+        line,
+        "Invalid value for checker_log_all_failures specified",
+    );
+    Ok(())
+}
+
+fn ipvs_priority(pass: &mut Pass<'_>, line: &Line) -> Handled {
+    let text = pass.text(line, 1)?;
+    if pass.number(signed(&text, i32::MIN, i32::MAX)).is_none() {
+        pass.complain(format!("invalid ipvs nftables chain priority '{text}'"));
+    }
+    Ok(())
+}
+
+fn ipvs_fwmark(pass: &mut Pass<'_>, line: &Line) -> Handled {
+    let text = pass.text(line, 1)?;
+    if pass.number(unsigned(&text, 1, u32::MAX)).is_none() {
+        pass.complain(format!(
+            "invalid ipvs nftables start_fwmark priority '{text}'"
+        ));
+    }
+    Ok(())
+}
+
+fn rx_bufs_policy(pass: &mut Pass<'_>, line: &Line) -> Handled {
+    let Some(word) = line.words.get(1) else {
+        pass.complain("vrrp_rx_bufs_policy missing");
+        return Ok(());
+    };
+    if !word.is(b"MTU") && !word.is(b"ADVERT") {
+        let text = word.text();
+        if pass.number(unsigned(&text, 0, u32::MAX)).is_none() {
+            pass.complain(format!("Invalid vrrp_rx_bufs_policy {text}"));
+        }
+    }
+    Ok(())
+}
+
+fn rx_bufs_multiplier(pass: &mut Pass<'_>, line: &Line) -> Handled {
+    let Some(word) = line.words.get(1) else {
+        pass.complain("Invalid vrrp_rx_bufs_multiplier");
+        return Ok(());
+    };
+    let text = word.text();
+    if pass.number(unsigned(&text, 1, u32::MAX)).is_none() {
+        pass.complain(format!("Invalid vrrp_rx_bufs_multiplier {text}"));
+    }
+    Ok(())
 }

@@ -386,7 +386,7 @@ pub(super) const ROWS: &[Row] = &[
     Row::refused(
         "use_ipvlan",
         "[NAME] [ADDRESS] [bridge|private|vepa]",
-        nothing,
+        use_ipvlan,
         "IPVLAN interfaces are not made",
     ),
     Row::refused(
@@ -471,6 +471,21 @@ pub(super) fn open(pass: &mut Pass<'_>, line: &Line) -> Handled {
         .instances
         .push(InstanceDraft::new(name, word.span));
     Ok(())
+}
+
+/// The end of the block.
+pub(super) fn close(pass: &mut Pass<'_>) {
+    let Some(instance) = current(pass) else {
+        return;
+    };
+    let pointless = instance.unicast_ttl.is_some() && instance.peers.is_empty();
+    if pointless {
+        instance.unicast_ttl = None;
+        let name = name(pass);
+        pass.complain(format!(
+            "({name}): Cannot use unicast_ttl without unicast peers - resetting"
+        ));
+    }
 }
 
 /// The instance whose block is being read, and its name.
@@ -651,7 +666,7 @@ fn source_address(pass: &mut Pass<'_>, line: &Line) -> Handled {
     }
     let text = pass.text(line, 1)?;
     let name = name(pass);
-    match text.parse::<IpAddr>() {
+    match addresses::host(&text).parse::<IpAddr>() {
         Err(_) => pass.complain(format!(
             "Configuration error: VRRP instance[{name}] malformed src address[{text}]. Skipping..."
         )),
@@ -666,7 +681,7 @@ fn source_address(pass: &mut Pass<'_>, line: &Line) -> Handled {
 fn group(pass: &mut Pass<'_>, line: &Line) -> Handled {
     let text = pass.text(line, 1)?;
     let name = name(pass);
-    match text.parse::<IpAddr>() {
+    match addresses::host(&text).parse::<IpAddr>() {
         Err(_) => pass.complain(format!(
             "({name}) malformed mcast dest address {text}. Skipping..."
         )),
@@ -724,16 +739,17 @@ fn preempt(pass: &mut Pass<'_>, _: &Line) -> Handled {
 
 fn preempt_delay(pass: &mut Pass<'_>, line: &Line) -> Handled {
     let text = pass.text(line, 1)?;
-    match pass.loose_decimals(seconds(&text, 0, 1_000_000_000)) {
-        Some(micros) => set(pass, |instance| instance.preempt_delay = Some(micros)),
-        None => {
-            let name = name(pass);
-            pass.complain(format!(
-                "({name}) Preempt_delay not valid! must be between 0-1000"
-            ));
-            set(pass, |instance| instance.preempt_delay = None);
-        }
+    let read = seconds(&text, 0, 1_000_000_000);
+    // What is no number at all is complained of once, and then the delay is none.
+    let unreadable = matches!(&read, Err(faulty) if faulty.message.starts_with("invalid"));
+    let delay = pass.loose_decimals(read);
+    if delay.is_none() && !unreadable {
+        let name = name(pass);
+        pass.complain(format!(
+            "({name}) Preempt_delay not valid! must be between 0-1000"
+        ));
     }
+    set(pass, |instance| instance.preempt_delay = delay);
     Ok(())
 }
 
@@ -879,12 +895,49 @@ fn smtp_alert(pass: &mut Pass<'_>, line: &Line) -> Handled {
     Ok(())
 }
 
-fn use_vmac(pass: &mut Pass<'_>, _: &Line) -> Handled {
+fn use_vmac(pass: &mut Pass<'_>, line: &Line) -> Handled {
+    let name = name(pass);
+    for word in line.rest(1) {
+        pass.focus = Some(word.span);
+        let text = word.text();
+        if pass.env.interface(&text).is_some() {
+            pass.complain(format!(
+                "({name}) interface {text} already exists and is not a private macvlan; ignoring vmac if_name"
+            ));
+        }
+        let octets: Vec<Option<u8>> = text
+            .split(':')
+            .map(|part| u8::from_str_radix(part, 16).ok())
+            .collect();
+        match octets.as_slice() {
+            [Some(first), ..] if octets.len() >= 5 && first & 1 == 1 => {
+                pass.complain(format!("VMAC MAC address is multicast {text} - ignoring"));
+            }
+            [Some(0), Some(0), Some(0x5e), Some(0), Some(1 | 2), ..] => {
+                pass.complain(format!(
+                    "VMAC MAC address not allowed to be RFC5798 address ({text}) - ignoring"
+                ));
+            }
+            _ => {}
+        }
+    }
     set(pass, |instance| instance.use_vmac = true);
     Ok(())
 }
 
-fn xmit_base(_: &mut Pass<'_>, _: &Line) -> Handled {
+fn use_ipvlan(pass: &mut Pass<'_>, line: &Line) -> Handled {
+    let addressed = line.rest(1).iter().any(|word| {
+        word.text()
+            .split('/')
+            .next()
+            .is_some_and(|text| text.parse::<IpAddr>().is_ok())
+    });
+    set(pass, |instance| instance.ipvlan = Some(addressed));
+    Ok(())
+}
+
+fn xmit_base(pass: &mut Pass<'_>, _: &Line) -> Handled {
+    set(pass, |instance| instance.xmit_base = true);
     Ok(())
 }
 
@@ -916,8 +969,9 @@ fn lvs_sync(pass: &mut Pass<'_>, line: &Line) -> Handled {
     pass.complain(format!(
         "({name}) Specifying lvs_sync_daemon_interface against a vrrp is deprecated."
     ));
-    let width = name.len() + 3;
-    pass.complain(format!("{:width$}   Please use global lvs_sync_daemon", ""));
+    // As keepalived indents: less for names shorter than two.
+    let width = 6 + name.len().abs_diff(2);
+    pass.complain(format!("{:width$}Please use global lvs_sync_daemon", ""));
     match current(pass).and_then(|instance| instance.lvs_sync.clone()) {
         Some(before) => pass.complain(format!(
             "({name}) lvs_sync_daemon_interface has already been specified as {before} - ignoring"

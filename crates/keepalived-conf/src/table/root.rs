@@ -45,7 +45,7 @@ pub(super) const ROWS: &[Row] = &[
     .with_action(Action::Enter {
         open: instance::open,
         inside: Block::Instance,
-        close: no_close,
+        close: instance::close,
     }),
     Row::refused(
         "vrrp_sync_group",

@@ -150,6 +150,9 @@ fn name(pass: &Pass<'_>) -> String {
 
 fn command(pass: &mut Pass<'_>, line: &Line) -> Handled {
     let argv = command_of(pass, line).unwrap_or_default();
+    if argv.is_empty() {
+        return Ok(());
+    }
     if let Some(script) = current(pass) {
         script.argv = argv;
     }
@@ -270,11 +273,11 @@ fn user(pass: &mut Pass<'_>, line: &Line) -> Handled {
         let shown: Vec<String> = script
             .argv
             .iter()
-            .map(|word| format!(" '{}'", word.display()))
+            .map(|word| format!("'{}'", word.display()))
             .collect();
         script.remove = true;
-        let shown = shown.concat();
-        pass.complain(format!("Unable to set uid/gid for script{shown}"));
+        let shown = shown.join(" ");
+        pass.complain(format!("Unable to set uid/gid for script {shown}"));
         return Ok(());
     }
     script.user = found;

@@ -16,12 +16,10 @@ const NO_FILES: &str = "files are not watched; use a vrrp_script";
 
 /// The keywords of `vrrp_sync_group`.
 pub(super) const SYNC_GROUP: &[Row] = &[
-    Row::refused("group", "{ INSTANCE ... }", nothing, NO_GROUPS)
-        .with_status(super::Status::Accepted(NO_GROUPS))
-        .with_action(Action::List {
-            entry: member,
-            close: close_members,
-        }),
+    Row::accepted("group", "{ INSTANCE ... }", nothing, NO_GROUPS).with_action(Action::List {
+        entry: member,
+        close: close_members,
+    }),
     Row::accepted("track_interface", "{ NAME ... }", nothing, NO_GROUPS).with_action(
         Action::List {
             entry: nothing,
@@ -229,7 +227,6 @@ fn weighing(
                     "({name}) {}",
                     (wording.unknown_weight_option)(tracker, &option)
                 ));
-                return None;
             }
         }
     }
@@ -507,11 +504,11 @@ pub(super) fn route(pass: &mut Pass<'_>, line: &Line) -> Handled {
     let mut words = line.words.iter();
     let mut destination = None;
     let mut device = false;
-    let mut kind = false;
     while let Some(word) = words.next() {
         if KINDS.contains(&word.bytes.as_slice()) {
-            kind = true;
-        } else if word.is(b"dev") || word.is(b"oif") {
+            continue;
+        }
+        if word.is(b"dev") || word.is(b"oif") {
             device = true;
             if let Some(value) = words.next() {
                 let text = value.text();
@@ -543,7 +540,7 @@ pub(super) fn route(pass: &mut Pass<'_>, line: &Line) -> Handled {
         pass.complain("Route must have a destination");
         return Ok(());
     };
-    if !device && !kind {
+    if !device {
         pass.complain(format!(
             "Warning - cannot track route {} with no interface specified, not tracking",
             destination.text()
@@ -568,6 +565,7 @@ pub(super) fn rule(pass: &mut Pass<'_>, line: &Line) -> Handled {
             let text = value.text();
             let address = text.split('/').next().unwrap_or_default();
             if address.parse::<std::net::IpAddr>().is_err() {
+                pass.complain(format!("VRRP parsed invalid IP {text}. skipping IP..."));
                 pass.complain(format!("Invalid rule {} address {text}", keyword.text()));
                 return Ok(());
             }

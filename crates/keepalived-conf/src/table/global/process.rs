@@ -9,14 +9,28 @@ use super::Handled;
 /// The kernel keeps this many bytes of a process's name.
 const MAX_NAME: usize = 15;
 
+/// `vrrp`, `checker` or `bfd`, as the keyword begins; only the first is a process here.
+fn process_of(line: &Line) -> String {
+    let keyword = line
+        .words
+        .first()
+        .map(|word| word.text().into_owned())
+        .unwrap_or_default();
+    keyword.split('_').next().unwrap_or_default().to_owned()
+}
+
+const OURS: &str = "vrrp";
+
 pub(super) fn nice(pass: &mut Pass<'_>, line: &Line) -> Handled {
+    let process = process_of(line);
     let Some(word) = line.words.get(1) else {
-        pass.complain("No vrrp process priority specified");
+        pass.complain(format!("No {process} process priority specified"));
         return Ok(());
     };
     match pass.number(signed(&word.text(), -20, 19)) {
-        Some(value) => pass.draft.global.nice = Some(value),
-        None => pass.complain("Invalid vrrp process priority specified"),
+        Some(value) if process == OURS => pass.draft.global.nice = Some(value),
+        Some(_) => {}
+        None => pass.complain(format!("Invalid {process} process priority specified")),
     }
     Ok(())
 }
@@ -24,41 +38,36 @@ pub(super) fn nice(pass: &mut Pass<'_>, line: &Line) -> Handled {
 pub(super) fn realtime(pass: &mut Pass<'_>, line: &Line) -> Handled {
     const MIN: i32 = 1;
     const MAX: i32 = 99;
+    let process = process_of(line);
     let Some(word) = line.words.get(1) else {
-        pass.complain("No vrrp process real-time priority specified");
+        pass.complain(format!("No {process} process real-time priority specified"));
         return Ok(());
     };
     let text = word.text();
     let Some(value) = pass.number(signed(&text, i32::MIN, i32::MAX)) else {
-        pass.complain(format!("vrrp process real-time priority '{text}' invalid"));
+        pass.complain(format!(
+            "{process} process real-time priority '{text}' invalid"
+        ));
         return Ok(());
     };
     if value < MIN {
-        pass.complain(format!(
-            "vrrp process real-time priority {value} less than minimum {MIN} - setting to minimum"
-        ));
+        pass.complain(format!("{process} process real-time priority {value} less than minimum {MIN} - setting to minimum"));
     } else if value > MAX {
-        pass.complain(format!("vrrp process real-time priority {value} greater than maximum {MAX} - setting to maximum"));
+        pass.complain(format!("{process} process real-time priority {value} greater than maximum {MAX} - setting to maximum"));
     }
-    pass.draft.global.realtime_priority = u32::try_from(value.clamp(MIN, MAX)).ok();
+    if process == OURS {
+        pass.draft.global.realtime_priority = u32::try_from(value.clamp(MIN, MAX)).ok();
+    }
     Ok(())
 }
 
 pub(super) fn realtime_limit(pass: &mut Pass<'_>, line: &Line) -> Handled {
-    let keyword = line
-        .words
-        .first()
-        .map(|word| word.text().into_owned())
-        .unwrap_or_default();
+    let process = process_of(line);
     let text = pass.text(line, 1)?;
-    if keyword.ends_with("_rtime") {
-        pass.complain(format!(
-            "Keyword '{keyword}' is deprecated - please use 'vrrp_rlimit_rttime'"
-        ));
-    }
     match pass.number(unsigned(&text, 1, u32::MAX)) {
-        Some(value) => pass.draft.global.realtime_limit = Some(value.into()),
-        None => pass.complain(format!("Invalid vrrp real-time limit - {text}")),
+        Some(value) if process == OURS => pass.draft.global.realtime_limit = Some(value.into()),
+        Some(_) => {}
+        None => pass.complain(format!("Invalid {process} real-time limit - {text}")),
     }
     Ok(())
 }
@@ -69,15 +78,31 @@ pub(super) fn no_swap(pass: &mut Pass<'_>, _: &Line) -> Handled {
 }
 
 pub(super) fn affinity(pass: &mut Pass<'_>, line: &Line) -> Handled {
-    const MAX_CPU: u32 = 1023;
+    let process = process_of(line);
+    let last = pass.env.cpus().saturating_sub(1);
     if line.words.len() < 2 {
-        pass.complain("No vrrp cpu_id set specified");
+        pass.complain(format!("No {process} cpu_id set specified"));
         return Ok(());
     }
     for word in line.rest(1) {
         pass.focus = Some(word.span);
-        if let Some(cpu) = pass.number(unsigned(&word.text(), 0, MAX_CPU)) {
-            pass.draft.global.cpu_affinity.push(cpu);
+        let read = signed(&word.text(), 0, i32::try_from(last).unwrap_or(i32::MAX));
+        let shown = read
+            .as_ref()
+            .err()
+            .and_then(|faulty| faulty.value)
+            .unwrap_or(0);
+        match pass.number(read) {
+            Some(cpu) if process == OURS => {
+                pass.draft.global.cpu_affinity.extend(u32::try_from(cpu));
+            }
+            Some(_) => {}
+            None => {
+                pass.complain(format!(
+                    "Invalid cpu_id:{shown} specified for {process} process"
+                ));
+                break;
+            }
         }
     }
     Ok(())
@@ -95,11 +120,8 @@ pub(super) fn all_names(pass: &mut Pass<'_>, _: &Line) -> Handled {
     Ok(())
 }
 
-fn process_name(pass: &mut Pass<'_>, line: &Line) -> Option<String> {
-    let Some(word) = line.words.get(1) else {
-        pass.complain("Process name missing");
-        return None;
-    };
+fn process_name(pass: &mut Pass<'_>, line: &Line) -> Result<String, crate::pass::Fatal> {
+    let word = pass.word(line, 1)?;
     let mut name = word.text().into_owned();
     if name.len() > MAX_NAME {
         pass.complain(format!(
@@ -111,30 +133,24 @@ fn process_name(pass: &mut Pass<'_>, line: &Line) -> Option<String> {
             .unwrap_or(0);
         name.truncate(end);
     }
-    Some(name)
+    Ok(name)
 }
 
 pub(super) fn name(pass: &mut Pass<'_>, line: &Line) -> Handled {
-    if let Some(name) = process_name(pass, line) {
-        pass.draft.global.process_name = Some(name);
-    }
+    let name = process_name(pass, line)?;
+    pass.draft.global.process_name = Some(name);
     Ok(())
 }
 
 pub(super) fn vrrp_name(pass: &mut Pass<'_>, line: &Line) -> Handled {
-    if let Some(name) = process_name(pass, line) {
-        pass.draft.global.vrrp_process_name = Some(name);
-    }
+    let name = process_name(pass, line)?;
+    pass.draft.global.vrrp_process_name = Some(name);
     Ok(())
 }
 
 /// `umask`: a number in C's notation, or names of bits with `|` between them.
 pub(super) fn umask(pass: &mut Pass<'_>, line: &Line) -> Handled {
-    let Some(word) = line.words.get(1) else {
-        pass.complain("Missing parameter(s) to umask option");
-        return Ok(());
-    };
-    let text = word.text().into_owned();
+    let text = pass.text(line, 1)?;
     if text.starts_with(|sign: char| sign.is_ascii_digit()) {
         let value = match text.strip_prefix("0x") {
             Some(digits) => u32::from_str_radix(digits, 16),
@@ -198,7 +214,7 @@ pub(super) fn min_auto_delay(pass: &mut Pass<'_>, line: &Line) -> Handled {
         return Ok(());
     };
     let text = word.text();
-    if pass.number(unsigned(&text, 1, 10_000_000)).is_none() {
+    if pass.number(signed(&text, 1, 10_000_000)).is_none() {
         pass.complain(format!(
             "min_auto_priority_delay '{text}' must be in [1, 10000000] - ignoring"
         ));

@@ -104,7 +104,7 @@ pub(super) fn lower_repeat(pass: &mut Pass<'_>, line: &Line) -> Handled {
 
 pub(super) fn extra_if(pass: &mut Pass<'_>, line: &Line) -> Handled {
     let prefix = format!("({}): ", name(pass));
-    extra_interfaces(pass, line, &prefix)
+    extra_interfaces(pass, line, &prefix, 0)
 }
 
 pub(super) fn vmac_interval(pass: &mut Pass<'_>, line: &Line) -> Handled {
@@ -117,6 +117,7 @@ pub(in crate::table) fn extra_interfaces(
     pass: &mut Pass<'_>,
     line: &Line,
     prefix: &str,
+    least: u32,
 ) -> Handled {
     const DAY: u32 = 86_400;
     let keyword = line
@@ -132,7 +133,7 @@ pub(in crate::table) fn extra_interfaces(
         return Ok(());
     };
     let text = word.text();
-    if pass.number(unsigned(&text, 0, DAY)).is_none() {
+    if pass.number(unsigned(&text, least, DAY)).is_none() {
         pass.complain(format!("{prefix}{keyword} '{text}' invalid - ignoring"));
     }
     Ok(())
