@@ -105,7 +105,7 @@ impl Capture {
         for preference in [
             "ip.check_checksum:TRUE",
             // The address moves from one host to the other: that is the point.
-            "arp.detect_duplicate_ip_addresses:FALSE",
+            "arp.detect_duplicate_ips:FALSE",
         ] {
             tshark.args(["-o", preference]);
         }
