@@ -1,5 +1,6 @@
 //! From the configuration to the data path's settings.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -29,12 +30,16 @@ pub(super) struct Built {
     /// One entry per proxy of the configuration.
     pub(super) places: Vec<Place>,
     pub(super) sockets: Vec<ListenSocket>,
+    pub(super) addresses: Addresses,
 }
+
+/// The addresses in use, by proxy and bind; only TCP sockets have one.
+pub(super) type Addresses = BTreeMap<(usize, usize), SocketAddr>;
 
 /// Builds everything with fresh figures.
 ///
 /// # Errors
-/// If a socket names a bind line that does not exist, or a server's address cannot be used.
+/// If a socket names a bind line that does not exist.
 pub(super) fn build(
     config: &Config,
     identity: &Identity,
@@ -55,10 +60,14 @@ pub(super) fn build(
             snapshot.frontends.push(Arc::new(frontend));
         }
         if place.backend.is_some() {
-            let backend = backend(config, index, proxy, identity)?;
+            let backend = backend(config, index, proxy, identity);
             snapshot.backends.push(Arc::new(backend));
         }
     }
+    let addresses = listeners
+        .iter()
+        .filter_map(|bound| Some(((bound.proxy, bound.bind), bound.local?)))
+        .collect();
     let sockets = listeners
         .into_iter()
         .map(|bound| socket(config, &places, bound))
@@ -67,6 +76,7 @@ pub(super) fn build(
         snapshot: Arc::new(snapshot),
         places,
         sockets,
+        addresses,
     })
 }
 
@@ -181,21 +191,9 @@ pub(super) fn fullconn(config: &Config, index: usize, process: u32) -> u32 {
     u32::try_from(sum.div_ceil(10)).unwrap_or(u32::MAX).max(1)
 }
 
-fn backend(
-    config: &Config,
-    index: usize,
-    proxy: &Proxy,
-    identity: &Identity,
-) -> anyhow::Result<Backend> {
-    let servers = proxy
-        .servers
-        .iter()
-        .map(|server| {
-            self::server(server, identity.workers)
-                .with_context(|| format!("server '{}/{}'", proxy.name, server.name))
-                .map(Arc::new)
-        })
-        .collect::<anyhow::Result<_>>()?;
+fn backend(config: &Config, index: usize, proxy: &Proxy, identity: &Identity) -> Backend {
+    let servers = proxy.servers.iter();
+    let servers = servers.map(|server| Arc::new(self::server(server, identity.workers)));
     let pool = PoolSettings {
         algorithm: algorithm(proxy.balance),
         all_backups: proxy.options.allbackups,
@@ -203,10 +201,10 @@ fn backend(
         fullconn: fullconn(config, index, identity.maxconn),
         servers: proxy.servers.iter().map(pool_settings).collect(),
     };
-    Ok(Backend {
+    Backend {
         name: proxy.name.as_str().into(),
         id: proxy.id,
-        servers,
+        servers: servers.collect(),
         timeout_connect: proxy.timeouts.connect,
         timeout_server: proxy.timeouts.server,
         timeout_queue: proxy.timeouts.queue,
@@ -220,23 +218,23 @@ fn backend(
             nolinger: proxy.options.nolinger_server,
         },
         state: Arc::new(BackendState::new(&pool, identity.workers)),
-    })
+    }
 }
 
-fn server(server: &Server, workers: usize) -> anyhow::Result<relay::Server> {
+fn server(server: &Server, workers: usize) -> relay::Server {
     let address = match &server.addr {
         ServerAddr::Inet {
             ip,
             port: ServerPort::Fixed(port),
         } => ServerAddress::Inet(SocketAddr::new(*ip, *port)),
         ServerAddr::Inet {
-            port: ServerPort::Offset(_),
-            ..
-        } => bail!("a port that follows the client's is not supported; write the port"),
+            ip,
+            port: ServerPort::Offset(add),
+        } => ServerAddress::Offset { ip: *ip, add: *add },
         ServerAddr::Unix(path) => ServerAddress::Unix(path.clone()),
         ServerAddr::Abns(name) => ServerAddress::Abstract(name.clone()),
     };
-    Ok(relay::Server {
+    relay::Server {
         name: server.name.as_str().into(),
         id: server.id,
         address,
@@ -247,7 +245,7 @@ fn server(server: &Server, workers: usize) -> anyhow::Result<relay::Server> {
             OnMarkedDown::Keep
         },
         state: Arc::new(ServerState::new(workers)),
-    })
+    }
 }
 
 fn pool_settings(server: &Server) -> ServerSettings {

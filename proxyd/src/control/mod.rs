@@ -33,7 +33,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::LocalSet;
 
 use self::logging::Logs;
-use self::plane::Plane;
+use self::plane::{Plane, View};
 
 /// What the process asks of the control thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,13 +77,18 @@ impl Daemon {
             .build()
             .context("cannot start the control thread's runtime")?;
         let stats = bound.stats;
+        let view = View {
+            snapshot: built.snapshot,
+            places: built.places,
+            addresses: built.addresses,
+        };
         let (sender, receiver) = mpsc::unbounded_channel();
         let (done, finished) = watch::channel(false);
         // Without a name of its own the thread keeps the program's, which `killall -0` and
         // `pgrep` look for.
         let thread = std::thread::Builder::new()
             .spawn(move || {
-                let plane = Plane::new(config, identity, relay, built.snapshot, built.places, logs);
+                let plane = Plane::new(config, identity, relay, view, logs);
                 let plane = Rc::new(RefCell::new(plane));
                 let local = LocalSet::new();
                 local.block_on(&runtime, async {

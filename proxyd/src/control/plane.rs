@@ -12,7 +12,7 @@ use healthcheck::fsm::{self, Change as HealthChange};
 use healthcheck::{Outcome, Verdict};
 use relay::{Change, Changed, KillCause, Operational, Relay, SessionFilter, Snapshot};
 
-use super::build::Place;
+use super::build::{Addresses, Place};
 use super::input::Identity;
 use super::logging::{Logs, Mark};
 use super::server::ServerState;
@@ -71,6 +71,8 @@ pub(super) struct Plane {
     pub(super) snapshot: Arc<Snapshot>,
     /// One entry per proxy of the configuration.
     pub(super) places: Vec<Place>,
+    /// Where listeners listen.
+    pub(super) addresses: Addresses,
     /// One entry per proxy of the configuration.
     pub(super) fronts: Vec<FrontStatus>,
     /// In the order of the snapshot's backends.
@@ -86,6 +88,16 @@ pub(super) struct Plane {
     pub(super) maxconn: u32,
     /// Processor time used when `Idle_pct` was last asked for.
     pub(super) usage: super::api::Usage,
+}
+
+/// How the data path sees the configuration.
+#[derive(Debug)]
+pub(super) struct View {
+    pub(super) snapshot: Arc<Snapshot>,
+    /// One entry per proxy of the configuration.
+    pub(super) places: Vec<Place>,
+    /// Where listeners listen.
+    pub(super) addresses: Addresses,
 }
 
 /// Names one server: indexes of its backend in the snapshot and of the server in it.
@@ -109,10 +121,14 @@ impl Plane {
         config: Arc<Config>,
         identity: Identity,
         relay: Relay,
-        snapshot: Arc<Snapshot>,
-        places: Vec<Place>,
+        view: View,
         logs: Arc<Logs>,
     ) -> Self {
+        let View {
+            snapshot,
+            places,
+            addresses,
+        } = view;
         let now = Instant::now();
         let backends = places.iter().enumerate().filter_map(|(proxy, place)| {
             place.backend?;
@@ -136,6 +152,7 @@ impl Plane {
             relay: Arc::new(relay),
             snapshot,
             places,
+            addresses,
             logs,
             started: now,
             start_time: SystemTime::now(),

@@ -461,7 +461,10 @@ mod tests {
     #[test]
     fn a_slip_lists_what_it_may_have_meant() {
         check(&["sho", "stat"], "show stat", 1);
-        check(&["show", "inof"], "show info", 1);
+        check(&["enabel", "server"], "enable server", 1);
+        let near = matching(&["show", "inof"]);
+        assert!(near.iter().any(|row| row.words == "show info"));
+        assert!(near.len() <= SUGGESTIONS);
     }
 
     #[test]

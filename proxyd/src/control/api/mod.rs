@@ -70,7 +70,6 @@ struct Context<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Severity {
     Error,
-    Warning,
     Info,
 }
 
@@ -112,10 +111,8 @@ impl Severity {
         match (output, self) {
             (SeverityOutput::None, _) => "",
             (SeverityOutput::Number, Self::Error) => "[3]: ",
-            (SeverityOutput::Number, Self::Warning) => "[4]: ",
             (SeverityOutput::Number, Self::Info) => "[6]: ",
             (SeverityOutput::String, Self::Error) => "[err]: ",
-            (SeverityOutput::String, Self::Warning) => "[warning]: ",
             (SeverityOutput::String, Self::Info) => "[info]: ",
         }
     }

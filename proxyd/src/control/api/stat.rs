@@ -1,6 +1,7 @@
 //! `show stat`: one row per frontend, listener, server and backend.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use haproxy_cfg::model::{Balance, BindAddr, Proxy, Server, ServerAddr, StatsLevel};
@@ -336,7 +337,8 @@ impl Report<'_> {
             FrontStatus::Open | FrontStatus::Paused => "OPEN",
             FrontStatus::Stopped => "STOP",
         };
-        for (listener, bind) in front.listeners.iter().zip(&self.proxy.binds) {
+        let binds = self.proxy.binds.iter().enumerate();
+        for (listener, (number, bind)) in front.listeners.iter().zip(binds) {
             let totals = listener.state.totals();
             let mut row = Row::new(Kind::Listener, self.proxy, listener.id, &listener.name);
             row.set("scur", listener.state.sessions.current());
@@ -350,7 +352,8 @@ impl Report<'_> {
                 row.set(zero, 0_u64);
             }
             if self.show_addresses {
-                row.set("addr", bind_address(&bind.addr));
+                let local = self.plane.addresses.get(&(self.index, number));
+                row.set("addr", bind_address(&bind.addr, local));
             }
             rows.push(row);
         }
@@ -569,11 +572,13 @@ fn algorithm(balance: Balance) -> &'static str {
     }
 }
 
-fn bind_address(address: &BindAddr) -> String {
-    match address {
-        BindAddr::Inet { addr, .. } => addr.to_string(),
-        BindAddr::Unix(_) => String::from("unix"),
-        BindAddr::Abns(_) | BindAddr::Fd(_) => String::from("(error)"),
+/// The address in use if there is one: an inherited descriptor has it from elsewhere.
+fn bind_address(configured: &BindAddr, local: Option<&SocketAddr>) -> String {
+    match (configured, local) {
+        (BindAddr::Unix(_), _) => String::from("unix"),
+        (_, Some(local)) => local.to_string(),
+        (BindAddr::Inet { addr, .. }, None) => addr.to_string(),
+        (BindAddr::Abns(_) | BindAddr::Fd(_), None) => String::from("(error)"),
     }
 }
 

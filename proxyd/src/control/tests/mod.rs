@@ -1,1 +1,6 @@
-//! The control plane against a data path that runs.
+//! The control plane as a whole, over a data path that runs.
+
+mod admin;
+mod checks;
+mod lines;
+mod stage;
