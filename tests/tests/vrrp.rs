@@ -1,0 +1,140 @@
+//! What vrrpd does that keepalived does not, or does at its peril: the lease,
+//! and a reload that cannot break what runs.
+
+use std::time::Duration;
+
+use e2e::clock::Moment;
+use e2e::fixtures::KEEPALIVED_CONF as OWNERS;
+use e2e::pair::{Implementation::Ours, KEEPALIVED_CONF, PATIENCE, Pair, VIP, owners_files};
+use e2e::wait;
+use nix::libc::SIGHUP;
+
+/// A pair of routers without balancers: the script fails on both alike.
+fn routers(first: &str) -> anyhow::Result<Pair> {
+    let mut sides = owners_files([Ours; 2], [Ours; 2]);
+    sides[0].keepalived_conf = first.into();
+    let mut pair = Pair::prepare(sides)?;
+    for index in [0, 1] {
+        pair.start_router(index)?;
+    }
+    pair.settle()?;
+    Ok(pair)
+}
+
+/// What the kernel of lb1 says about the address: its lifetime, `forever` or `3sec`.
+fn lifetime(pair: &Pair) -> anyhow::Result<Option<String>> {
+    let table = pair
+        .lb(0)?
+        .run(&["ip", "-o", "-4", "address", "show", "dev", "ens160"])?
+        .success()?
+        .stdout;
+    let line = table
+        .lines()
+        .find(|line| line.contains(&format!("{VIP}/16")));
+    Ok(line.and_then(|line| {
+        line.split("valid_lft ")
+            .nth(1)?
+            .split_whitespace()
+            .next()
+            .map(str::to_owned)
+    }))
+}
+
+#[test]
+fn the_address_is_leased_and_the_lease_renewed() -> anyhow::Result<()> {
+    let mut pair = routers(OWNERS)?;
+    let start = Moment::now();
+    // Much longer than the lease: it is renewed, and nobody notices.
+    wait::holds_for(Duration::from_secs(7), || {
+        let lifetime = lifetime(&pair)?.unwrap_or_default();
+        let seconds: u32 = lifetime.trim_end_matches("sec").parse().unwrap_or(u32::MAX);
+        anyhow::ensure!(seconds <= 3, "lifetime {lifetime}");
+        Ok(())
+    })?;
+    assert!(
+        pair.owners.changes().iter().all(|c| c.at < start),
+        "{}",
+        pair.evidence()
+    );
+    // Both dead: nobody is left who could take it away but the kernel.
+    for index in [1, 0] {
+        pair.kill_router(index)?;
+    }
+    let killed = Moment::now();
+    let lost = pair.owners.wait_lost("lb1", PATIENCE)?;
+    assert!(
+        lost.since(killed) < Duration::from_secs(6),
+        "{:?}",
+        lost.since(killed)
+    );
+    Ok(())
+}
+
+#[test]
+fn the_lease_can_be_switched_off() -> anyhow::Result<()> {
+    let mut pair = routers(&format!(
+        "global_defs {{\n  vrrp_address_lease off\n}}\n{OWNERS}"
+    ))?;
+    assert_eq!(lifetime(&pair)?.as_deref(), Some("forever"));
+    // As with keepalived, the killed one's address stays.
+    pair.kill_router(0)?;
+    pair.owners.wait_holds("lb2", PATIENCE)?;
+    wait::holds_for(Duration::from_secs(4), || {
+        anyhow::ensure!(pair.owners.now().len() == 2, "{}", pair.evidence());
+        Ok(())
+    })?;
+    // The next start clears what is left, and takes it back by the rules.
+    pair.start_router(0)?;
+    pair.settle()?;
+    Ok(())
+}
+
+#[test]
+fn a_reload_takes_effect_whole_or_not_at_all() -> anyhow::Result<()> {
+    let pair = routers(OWNERS)?;
+    let host = pair.lb(0)?;
+    let reload = |text: &str| -> anyhow::Result<Moment> {
+        host.write(KEEPALIVED_CONF, text)?;
+        let now = Moment::now();
+        host.signal_named(Ours.router_names(), SIGHUP)?;
+        Ok(now)
+    };
+    // The same file: nothing moves.
+    let start = reload(OWNERS)?;
+    host.log().wait_for("Reload", start, PATIENCE)?;
+    // Files with every kind of error: nothing moves either.
+    for broken in [
+        String::new(),
+        OWNERS.replace("priority 101 #", "priority #"),
+        OWNERS.replace("virtual_router_id 60 #", "virtual_router_id 600 #"),
+        OWNERS.replace("interface ens160", "interface nosuch0"),
+        OWNERS.replace("vrrp_instance", "vrrp_instnace"),
+        OWNERS[..1200].to_owned(),
+    ] {
+        let at = reload(&broken)?;
+        host.log()
+            .wait_for("eload", at, PATIENCE)
+            .map_err(|e| e.context(pair.evidence()))?;
+        wait::holds_for(Duration::from_secs(2), || {
+            anyhow::ensure!(
+                pair.owners.now() == ["lb1"],
+                "after a reload of\n{broken}\n{}",
+                pair.evidence()
+            );
+            Ok(())
+        })?;
+    }
+    assert!(
+        pair.owners.changes().iter().all(|c| c.at < start),
+        "{}",
+        pair.evidence()
+    );
+    // A lower priority: the other one takes over.
+    reload(&OWNERS.replace("priority 101 #", "priority 90 #"))?;
+    pair.owners
+        .wait_sole("lb2", PATIENCE)
+        .map_err(|e| e.context(pair.evidence()))?;
+    reload(OWNERS)?;
+    pair.settle()?;
+    Ok(())
+}
