@@ -1,7 +1,7 @@
 //! Messages in the original's form.
 //!
 //! On stderr a message is `[LEVEL]` padded to eleven columns, the process id in parentheses, and
-//! the text; the first alert of a process is preceded by two notices that name the version and
+//! the text; the first warning or alert of a process is preceded by two notices that name the version and
 //! the executable (management guide, section 13).
 
 use std::fmt::Write as _;
@@ -90,7 +90,7 @@ impl Console {
     #[must_use]
     pub fn render(&mut self, level: Level, message: &str) -> Vec<u8> {
         let mut out = String::new();
-        if level == Level::Alert && !self.introduced {
+        if level >= Level::Warning && !self.introduced {
             self.introduced = true;
             self.line(
                 &mut out,
