@@ -2,13 +2,11 @@
 //! the next thing to happen.
 
 use std::future::poll_fn;
-use std::path::PathBuf;
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 
 use daemonkit::notify;
-use keepalived_conf::{Loaded, Options, Process};
 use netif::{Event as KernelEvent, Kernel, RtNetlink};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
@@ -20,7 +18,7 @@ use crate::dump;
 use crate::engine::Engine;
 use crate::host;
 use crate::log::{Log, Voice};
-use crate::reload;
+use crate::reload::{self, Prepared, Source};
 use crate::script::runner::{Report, Runner};
 use crate::wire::{Endpoint, RawWire, Wire as _};
 
@@ -105,7 +103,7 @@ struct Inbox {
     kernel: Vec<KernelEvent>,
     reports: Vec<Report>,
     commands: Vec<Command>,
-    loaded: Option<Loaded>,
+    prepared: Option<Prepared>,
     kernel_lost: bool,
     timer: bool,
 }
@@ -116,17 +114,10 @@ impl Inbox {
             && self.kernel.is_empty()
             && self.reports.is_empty()
             && self.commands.is_empty()
-            && self.loaded.is_none()
+            && self.prepared.is_none()
             && !self.kernel_lost
             && !self.timer
     }
-}
-
-/// Where to find the configuration again.
-#[derive(Debug, Clone)]
-pub(crate) struct Source {
-    pub(crate) path: PathBuf,
-    pub(crate) options: Options,
 }
 
 /// The daemon at work.
@@ -138,7 +129,7 @@ pub(crate) struct Driver {
     pub(crate) log: Rc<Log>,
     pub(crate) clock: Clock,
     pub(crate) source: Source,
-    pub(crate) loading: Option<JoinHandle<Loaded>>,
+    pub(crate) loading: Option<JoinHandle<Prepared>>,
     /// What was wrong with the running configuration when it was taken.
     pub(crate) accepted: reload::Complaints,
     pub(crate) host: host::Settings,
@@ -162,8 +153,8 @@ impl Driver {
             for report in &inbox.reports {
                 self.engine.report(now, report);
             }
-            if let Some(loaded) = inbox.loaded.take() {
-                self.loaded(loaded);
+            if let Some(prepared) = inbox.prepared.take() {
+                self.prepared(prepared);
             }
             self.engine.tick(self.clock.now());
             self.start_jobs();
@@ -231,7 +222,7 @@ impl Driver {
             if let Some(loading) = &mut self.loading
                 && let Poll::Ready(result) = std::pin::Pin::new(loading).poll(cx)
             {
-                inbox.loaded = result.ok();
+                inbox.prepared = result.ok();
                 self.loading = None;
             }
             if deadline.is_some() && timer.as_mut().poll(cx).is_ready() {
@@ -266,28 +257,24 @@ impl Driver {
             "Reloading ...",
         );
         notify::reloading();
-        let source = self.source.clone();
+        let (source, accepted) = (self.source.clone(), self.accepted.clone());
         self.loading = Some(tokio::task::spawn_blocking(move || {
-            let env = keepalived_conf::SystemEnvironment;
-            keepalived_conf::load(&source.path, &source.options, &env)
+            reload::prepare(&source, &accepted)
         }));
     }
 
-    fn loaded(&mut self, loaded: Loaded) {
-        for (process, voice) in [
-            (Process::Parent, Voice::Parent),
-            (Process::Vrrp, Voice::Vrrp),
-        ] {
-            if voice == Voice::Vrrp {
-                self.log.info("Reloading");
-            }
-            for line in loaded.log_lines(process) {
-                self.log.write(voice, daemonkit::syslog::Level::Info, line);
-            }
+    fn prepared(&mut self, prepared: Prepared) {
+        for line in &prepared.parent {
+            self.log
+                .write(Voice::Parent, daemonkit::syslog::Level::Info, line);
         }
-        match reload::verdict(&loaded, &self.accepted) {
-            Ok(config) => {
-                self.accepted = reload::complaints(&loaded);
+        self.log.info("Reloading");
+        for line in &prepared.vrrp {
+            self.log.info(line);
+        }
+        match prepared.outcome {
+            Ok((config, complaints)) => {
+                self.accepted = complaints;
                 let host = self.host.with(&config.global);
                 host.apply(&self.host, &self.log);
                 self.host = host;
@@ -295,7 +282,11 @@ impl Driver {
                 self.log.info("Reload complete");
             }
             Err(reasons) => {
-                reload::report_refusal(&self.log, &loaded, &self.source.path, &reasons);
+                for reason in reasons {
+                    let line = format!("Reload: {reason}");
+                    self.log
+                        .write(Voice::Vrrp, daemonkit::syslog::Level::Err, &line);
+                }
             }
         }
         notify::ready();

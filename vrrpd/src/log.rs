@@ -1,5 +1,6 @@
 //! Log lines under keepalived's two idents, to syslog and to the console.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -7,7 +8,6 @@ use daemonkit::syslog::{
     DEFAULT_MAX_LEN, Destination, Facility, Format, Header, Level, Logger, Settings, Sink, Sinks,
     Target,
 };
-
 /// Which of keepalived's processes would have said it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Voice {
@@ -103,6 +103,7 @@ impl Log {
 
     /// One line.
     pub(crate) fn write(&self, voice: Voice, level: Level, text: &str) {
+        let text = &*printable(text);
         #[cfg(test)]
         self.memory.borrow_mut().push(text.to_owned());
         let logger = match voice {
@@ -121,6 +122,22 @@ impl Log {
     pub(crate) fn info(&self, text: &str) {
         self.write(Voice::Vrrp, Level::Info, text);
     }
+}
+
+/// The same text on one line and without what a terminal would obey.
+fn printable(text: &str) -> Cow<'_, str> {
+    if !text.contains(|c: char| c.is_control() && c != '\t') {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if c.is_control() && c != '\t' {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    Cow::Owned(out)
 }
 
 /// asctime(3): `Sun Nov  2 18:05:04 2026`.
@@ -150,6 +167,13 @@ fn console_time(now: SystemTime) -> String {
 mod tests {
     use super::*;
     use std::time::Duration;
+
+    #[test]
+    fn a_line_is_one_line_and_moves_no_cursor() {
+        let log = Log::in_memory();
+        log.info("a\nb\x1b[2J\tc\u{9b}é");
+        assert_eq!(log.take_lines(), ["a\\nb\\u{1b}[2J\tc\\u{9b}é"]);
+    }
 
     #[test]
     fn the_console_shows_asctime() {

@@ -1,13 +1,74 @@
-//! Whether a new configuration may take the running one's place.
+//! A new configuration on its way into the daemon. All of this runs on a helper
+//! thread: a file of ten megabytes can be wrong in a hundred thousand places, and
+//! adverts do not wait while they are counted.
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use cfgtext::Severity;
-use keepalived_conf::{Config, Loaded, Start};
+use keepalived_conf::{Config, Loaded, Options, Process, Start, SystemEnvironment};
 
-use crate::log::{Log, Voice};
+/// Reasons for a refusal that are logged.
+const REASONS: usize = 10;
+/// Lines about one configuration that are logged for each process.
+const LINES: usize = 100;
+
+/// Where to find the configuration.
+#[derive(Debug, Clone)]
+pub(crate) struct Source {
+    pub(crate) path: PathBuf,
+    pub(crate) options: Options,
+}
+
+/// A configuration that was read, ready to be taken or refused.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    /// What keepalived's parent process would log about it.
+    pub(crate) parent: Vec<String>,
+    /// What its VRRP process would.
+    pub(crate) vrrp: Vec<String>,
+    /// The configuration and what is wrong with it all the same, or why the running
+    /// one stays.
+    pub(crate) outcome: Result<(Config, Complaints), Vec<String>>,
+}
+
+/// Reads the configuration again and judges it.
+pub(crate) fn prepare(source: &Source, accepted: &Complaints) -> Prepared {
+    let loaded = keepalived_conf::load(&source.path, &source.options, &SystemEnvironment);
+    let outcome = verdict(&loaded, accepted).map(|config| (config, complaints(&loaded)));
+    if outcome.is_err() {
+        write_check_log(&loaded);
+    }
+    Prepared {
+        parent: log_lines(&loaded, Process::Parent),
+        vrrp: log_lines(&loaded, Process::Vrrp),
+        outcome: outcome.map_err(|mut reasons| {
+            reasons.truncate(REASONS);
+            reasons.push(format!(
+                "{} refused, the running configuration stays in force",
+                source.path.display()
+            ));
+            reasons
+        }),
+    }
+}
+
+/// What one process has to say about a configuration, within reason.
+pub(crate) fn log_lines(loaded: &Loaded, process: Process) -> Vec<String> {
+    let mut lines: Vec<String> = loaded
+        .log_lines(process)
+        .take(LINES)
+        .map(str::to_owned)
+        .collect();
+    let more = loaded.log_lines(process).skip(LINES).count();
+    if more > 0 {
+        lines.push(format!(
+            "{more} more messages about the configuration, see -t"
+        ));
+    }
+    lines
+}
 
 /// Complaints about a configuration.
 pub(crate) type Complaints = BTreeSet<String>;
@@ -37,51 +98,41 @@ pub(crate) fn verdict(loaded: &Loaded, accepted: &Complaints) -> Result<Config, 
             "a daemon could not start with it (exit code {code})"
         ));
     }
-    match &loaded.config {
+    // An empty file is what an interrupted copy leaves behind; who wants to run
+    // nothing stops the daemon.
+    let config = loaded
+        .config
+        .as_ref()
+        .filter(|config| !config.instances.is_empty());
+    match config {
         Some(config) if reasons.is_empty() => Ok(config.clone()),
         Some(_) => Err(reasons),
         None => {
-            reasons.push("there is nothing in it that could be run".to_owned());
+            reasons.push("there is no vrrp_instance in it that could be run".to_owned());
             Err(reasons)
         }
     }
 }
 
-/// Says that the running configuration stays, and why; also to the file that
-/// `reload_check_config` names.
-pub(crate) fn report_refusal(log: &Log, loaded: &Loaded, path: &Path, reasons: &[String]) {
-    let level = daemonkit::syslog::Level::Err;
-    for reason in reasons {
-        log.write(Voice::Vrrp, level, &format!("Reload: {reason}"));
-    }
-    log.write(
-        Voice::Vrrp,
-        level,
-        &format!(
-            "Reload of {} refused, the running configuration stays in force",
-            path.display()
-        ),
-    );
-    let check_log = loaded
+/// `reload_check_config FILE`: all complaints about a refused configuration.
+fn write_check_log(loaded: &Loaded) {
+    let path: Option<&Path> = loaded
         .config
         .as_ref()
-        .and_then(|config| config.global.reload_check_log.as_ref());
-    if let Some(check_log) = check_log
-        && let Ok(mut file) = std::fs::File::create(check_log)
-    {
-        for line in loaded.test_lines() {
-            // The log has them too; a full disk is no reason to stop here.
-            let _ = writeln!(file, "{line}");
-        }
+        .and_then(|config| config.global.reload_check_log.as_deref());
+    let Some(Ok(mut file)) = path.map(std::fs::File::create) else {
+        return;
+    };
+    for line in loaded.test_lines() {
+        // The log has them too; a full disk is no reason to stop here.
+        let _ = writeln!(file, "{line}");
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::PathBuf;
-
-    use keepalived_conf::{Environment, FakeEnvironment, Options};
+    use keepalived_conf::{Environment, FakeEnvironment};
 
     const GOOD: &str = "vrrp_instance V {\n interface eth0\n virtual_router_id 60\n \
                         virtual_ipaddress {\n 10.0.0.9/24\n }\n}\n";
@@ -115,6 +166,7 @@ mod tests {
                 GOOD.replace("virtual_router_id 60", "virtual_router_id"),
             ),
             ("out of range", GOOD.replace("60", "256")),
+            ("empty", String::new()),
             ("missing interface", GOOD.replace("eth0", "nosuch0")),
             (
                 "missing brace",
@@ -124,6 +176,12 @@ mod tests {
             let reasons = verdict(&read(&text), &none).map(drop).unwrap_err();
             assert!(!reasons.is_empty(), "{what}");
         }
+    }
+
+    #[test]
+    fn a_hundred_thousand_faults_are_a_hundred_lines() {
+        let loaded = read(&"fooo\n".repeat(100_000));
+        assert!(log_lines(&loaded, Process::Vrrp).len() <= LINES + 1);
     }
 
     #[test]

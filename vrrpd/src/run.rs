@@ -12,9 +12,10 @@ use netif::RtNetlink;
 use osys::process::Fork;
 
 use crate::cli::Options;
-use crate::driver::{Clock, Driver, Signals, Source};
+use crate::driver::{Clock, Driver, Signals};
 use crate::engine::{Engine, Switches};
 use crate::log::{Log, LogSettings, Voice};
+use crate::reload::{self, Source};
 use crate::script::runner::Runner;
 use crate::wire::RawWire;
 use crate::{host, version};
@@ -77,11 +78,11 @@ pub(crate) fn daemon(options: &Options, config: PathBuf) -> u8 {
         parent("daemon is already running");
         return 0;
     }
-    for line in loaded.log_lines(Process::Parent) {
-        parent(line);
+    for line in reload::log_lines(&loaded, Process::Parent) {
+        parent(&line);
     }
-    for line in loaded.log_lines(Process::Vrrp) {
-        log.info(line);
+    for line in reload::log_lines(&loaded, Process::Vrrp) {
+        log.info(&line);
     }
     let code = match refused {
         Some(code) => code,
@@ -139,7 +140,7 @@ fn work(
             keep_addresses: options.dont_release_vrrp,
             monitor_addresses: options.address_monitoring,
         };
-        let accepted = crate::reload::complaints(&loaded);
+        let accepted = reload::complaints(&loaded);
         let config = loaded.config.unwrap_or_default();
         if config.instances.is_empty() {
             log.write(
