@@ -235,7 +235,7 @@ fn interval(pass: &mut Pass<'_>, draft: &mut InstanceDraft, version: u32) {
     let shown = format!("{}.{:06}", micros / SECOND, micros % SECOND);
     let rounded = if version == 2 {
         let seconds = ((micros + SECOND / 2) / SECOND).max(1);
-        if micros % SECOND != 0 {
+        if !micros.is_multiple_of(SECOND) {
             pass.complain(format!(
                 "({name}) VRRPv2 advertisement interval {shown}s must be an integer. rounding"
             ));
@@ -250,7 +250,7 @@ fn interval(pass: &mut Pass<'_>, draft: &mut InstanceDraft, version: u32) {
         ));
         MAX_V3
     } else {
-        if micros % 10_000 != 0 {
+        if !micros.is_multiple_of(10_000) {
             pass.complain(format!("({name}) VRRPv3 advertisement interval {shown}s must be in units of 10ms - rounding"));
         }
         ((micros + 5_000) / 10_000).max(1) * 10_000

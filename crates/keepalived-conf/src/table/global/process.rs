@@ -4,7 +4,7 @@ use crate::number::{signed, unsigned};
 use crate::pass::Pass;
 use crate::text::Line;
 
-use super::Handled;
+use super::super::Handled;
 
 /// The kernel keeps this many bytes of a process's name.
 const MAX_NAME: usize = 15;
