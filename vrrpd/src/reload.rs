@@ -75,12 +75,15 @@ pub(crate) type Complaints = BTreeSet<String>;
 
 /// What is wrong with a configuration, in its own words and without places.
 pub(crate) fn complaints(loaded: &Loaded) -> Complaints {
+    errors(loaded).map(str::to_owned).collect()
+}
+
+fn errors(loaded: &Loaded) -> impl Iterator<Item = &str> {
     loaded
         .diagnostics
         .iter()
         .filter(|diagnostic| diagnostic.severity == Severity::Error)
-        .map(|diagnostic| diagnostic.message.clone())
-        .collect()
+        .map(|diagnostic| diagnostic.message.as_str())
 }
 
 /// The configuration to go over to, or why the running one stays.
@@ -92,7 +95,11 @@ pub(crate) fn complaints(loaded: &Loaded) -> Complaints {
 /// # Errors
 /// The reasons, one line each; at least one.
 pub(crate) fn verdict(loaded: &Loaded, accepted: &Complaints) -> Result<Config, Vec<String>> {
-    let mut reasons: Vec<String> = complaints(loaded).difference(accepted).cloned().collect();
+    let mut told = accepted.clone();
+    let mut reasons: Vec<String> = errors(loaded)
+        .filter(|message| told.insert((*message).to_owned()))
+        .map(str::to_owned)
+        .collect();
     if let Start::Refuse(code) = loaded.start {
         reasons.push(format!(
             "a daemon could not start with it (exit code {code})"
