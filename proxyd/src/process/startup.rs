@@ -185,7 +185,9 @@ fn prepare(
             return Err(refused);
         }
     };
-    let console = if messages.is_quiet() {
+    // In the background there is nobody to read it, and standard error must
+    // not be held open.
+    let console = if messages.is_quiet() || background {
         Console::Quiet
     } else {
         Console::Show
