@@ -7,6 +7,7 @@
 
 mod api;
 mod build;
+mod clock;
 mod health;
 mod input;
 mod logfmt;

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use daemonkit::syslog::Level;
 use haproxy_cfg::model::{self, Config};
@@ -13,6 +13,7 @@ use healthcheck::{Outcome, Verdict};
 use relay::{Change, Changed, KillCause, Operational, Relay, SessionFilter, Snapshot};
 
 use super::build::{Addresses, Place};
+use super::clock;
 use super::input::Identity;
 use super::logging::{Logs, Mark};
 use super::server::ServerState;
@@ -26,8 +27,9 @@ pub(super) struct BackendState {
     /// Index into [`Config::proxies`].
     pub(super) proxy: usize,
     pub(super) servers: Vec<ServerState>,
-    pub(super) last_change: Instant,
-    downtime: Duration,
+    /// Seconds of [`clock`].
+    pub(super) last_change: u64,
+    downtime: u64,
     pub(super) downs: u64,
     /// No server is usable, and that has been logged.
     pub(super) down: bool,
@@ -35,18 +37,17 @@ pub(super) struct BackendState {
 
 impl BackendState {
     /// Whole seconds since it last went up or down.
-    pub(super) fn since_change(&self, now: Instant) -> u64 {
-        now.saturating_duration_since(self.last_change).as_secs()
+    pub(super) fn since_change(&self, now: u64) -> u64 {
+        now.saturating_sub(self.last_change)
     }
 
     /// Whole seconds without a usable server.
-    pub(super) fn downtime(&self, now: Instant) -> u64 {
-        let present = if self.down {
-            now.saturating_duration_since(self.last_change)
+    pub(super) fn downtime(&self, now: u64) -> u64 {
+        if self.down {
+            self.downtime + self.since_change(now)
         } else {
-            Duration::ZERO
-        };
-        (self.downtime + present).as_secs()
+            self.downtime
+        }
     }
 }
 
@@ -129,7 +130,7 @@ impl Plane {
             places,
             addresses,
         } = view;
-        let now = Instant::now();
+        let now = clock::seconds();
         let backends = places.iter().enumerate().filter_map(|(proxy, place)| {
             place.backend?;
             let section = config.proxies.get(proxy)?;
@@ -138,7 +139,7 @@ impl Plane {
                 proxy,
                 servers: section.servers.iter().map(state).collect(),
                 last_change: now,
-                downtime: Duration::ZERO,
+                downtime: 0,
                 downs: 0,
                 down: false,
             })
@@ -154,7 +155,7 @@ impl Plane {
             places,
             addresses,
             logs,
-            started: now,
+            started: Instant::now(),
             start_time: SystemTime::now(),
             stopping: false,
             cli_total: 0,
@@ -308,7 +309,7 @@ impl Plane {
     }
 
     fn goes_down(&mut self, at: ServerRef, why: &Reason) {
-        let now = Instant::now();
+        let now = clock::seconds();
         let Some(title) = self.title(at) else { return };
         let Some(server) = self.server_mut(at) else {
             return;
@@ -334,7 +335,7 @@ impl Plane {
     }
 
     fn goes_up(&mut self, at: ServerRef, why: &Reason) {
-        let now = Instant::now();
+        let now = clock::seconds();
         let Some(title) = self.title(at) else { return };
         let Some(server) = self.server_mut(at) else {
             return;
@@ -361,7 +362,7 @@ impl Plane {
     }
 
     /// Logs and counts that the last server of a backend went, or the first one came.
-    fn backend_may_have_changed(&mut self, backend: usize, changed: &Changed, now: Instant) {
+    fn backend_may_have_changed(&mut self, backend: usize, changed: &Changed, now: u64) {
         let down = changed.active + changed.backups == 0;
         let Some(state) = self.backends.get_mut(backend) else {
             return;
@@ -369,9 +370,8 @@ impl Plane {
         if state.down == down {
             return;
         }
-        if state.down {
-            state.downtime += now.saturating_duration_since(state.last_change);
-        } else {
+        state.downtime = state.downtime(now);
+        if down {
             state.downs += 1;
         }
         state.down = down;
@@ -417,7 +417,7 @@ impl Plane {
     }
 
     fn stops(&mut self, at: ServerRef) {
-        let now = Instant::now();
+        let now = clock::seconds();
         let Some(title) = self.title(at) else { return };
         let Some(server) = self.server_mut(at) else {
             return;
@@ -434,7 +434,7 @@ impl Plane {
 
     /// `set server <b>/<s> state maint`, `disable server`.
     pub(super) fn set_maintenance(&mut self, at: ServerRef) {
-        let now = Instant::now();
+        let now = clock::seconds();
         let Some(title) = self.title(at) else { return };
         let Some(server) = self.server_mut(at) else {
             return;
@@ -471,7 +471,7 @@ impl Plane {
 
     /// `set server <b>/<s> state drain`.
     pub(super) fn set_drain(&mut self, at: ServerRef) {
-        let now = Instant::now();
+        let now = clock::seconds();
         let Some(title) = self.title(at) else { return };
         let Some(server) = self.server_mut(at) else {
             return;
@@ -504,7 +504,7 @@ impl Plane {
 
     /// `set server <b>/<s> state ready`, `enable server`.
     pub(super) fn set_ready(&mut self, at: ServerRef) {
-        let now = Instant::now();
+        let now = clock::seconds();
         let Some(title) = self.title(at) else { return };
         let Some(server) = self.server_mut(at) else {
             return;
@@ -528,15 +528,14 @@ impl Plane {
     }
 
     fn leave_maintenance(&mut self, at: ServerRef, into_drain: bool) {
-        let now = Instant::now();
+        let now = clock::seconds();
         let Some(title) = self.title(at) else { return };
         let Some(server) = self.server_mut(at) else {
             return;
         };
-        server.changed(now);
+        server.leave_maintenance(now);
         server.admin.forced_maintenance = false;
         server.admin.forced_drain = into_drain;
-        server.leave_maintenance();
         let admin = server.admin.admin();
         // First up, then out of maintenance: the other order would show a down server to nobody's
         // benefit.
@@ -559,7 +558,7 @@ impl Plane {
 
     /// `set server <b>/<s> weight` with a value in 0..=256.
     pub(super) fn set_weight(&mut self, at: ServerRef, weight: u16) {
-        let now = Instant::now();
+        let now = clock::seconds();
         if let Some(changed) = self.change(at, Change::Weight(weight)) {
             self.backend_may_have_changed(at.backend, &changed, now);
         }

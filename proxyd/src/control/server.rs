@@ -1,7 +1,7 @@
 //! What the control plane knows of one server beyond the data path's pool.
 
 use std::borrow::Cow;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use haproxy_cfg::model;
 use healthcheck::fsm::{Health, State, Thresholds};
@@ -63,9 +63,10 @@ pub(super) struct ServerState {
     pub(super) check: Option<CheckState>,
     /// Operational state: by checks, or by an operator's `health` command.
     pub(super) operational: relay::Operational,
-    pub(super) last_change: Instant,
-    /// Time spent down before the present spell.
-    downtime: Duration,
+    /// Seconds of [`super::clock`].
+    pub(super) last_change: u64,
+    /// Seconds spent down before the present spell.
+    downtime: u64,
     /// Transitions from up to down.
     pub(super) downs: u64,
     /// What `show servers state` gives as health of a server without checks.
@@ -73,7 +74,7 @@ pub(super) struct ServerState {
 }
 
 impl ServerState {
-    pub(super) fn new(server: &model::Server, checked: bool, now: Instant) -> Self {
+    pub(super) fn new(server: &model::Server, checked: bool, now: u64) -> Self {
         let check = server.check.as_ref().filter(|_| checked).map(|check| {
             let mut health = Health::new(Thresholds {
                 rise: check.rise,
@@ -105,7 +106,7 @@ impl ServerState {
             check,
             operational: relay::Operational::Up,
             last_change: now,
-            downtime: Duration::ZERO,
+            downtime: 0,
             downs: 0,
             idle_health: if server.disabled { 0 } else { 2 },
         }
@@ -123,26 +124,28 @@ impl ServerState {
     }
 
     /// Whole seconds since the last change of state.
-    pub(super) fn since_change(&self, now: Instant) -> u64 {
-        now.saturating_duration_since(self.last_change).as_secs()
+    pub(super) fn since_change(&self, now: u64) -> u64 {
+        now.saturating_sub(self.last_change)
     }
 
     /// Whole seconds spent down, the present spell included.
-    pub(super) fn downtime(&self, now: Instant) -> u64 {
-        let present = if self.is_running() {
-            Duration::ZERO
-        } else {
-            now.saturating_duration_since(self.last_change)
-        };
-        (self.downtime + present).as_secs()
+    pub(super) fn downtime(&self, now: u64) -> u64 {
+        if self.is_running() {
+            return self.downtime;
+        }
+        self.downtime + self.since_change(now)
     }
 
     /// Notes a change of state at `now`, before the state itself is changed.
-    pub(super) fn changed(&mut self, now: Instant) {
-        if !self.is_running() {
-            self.downtime += now.saturating_duration_since(self.last_change);
-        }
+    pub(super) fn changed(&mut self, now: u64) {
+        self.downtime = self.downtime(now);
         self.last_change = now;
+    }
+
+    /// How many connections of the original's HTTP pool it would need: the one of its checks.
+    pub(super) fn needed_connections(&self) -> u32 {
+        let check = self.check.as_ref();
+        u32::from(check.is_some_and(|check| check.status > Status::Initializing))
     }
 
     /// The `srv_check_health` column of `show servers state`.
@@ -161,8 +164,10 @@ impl ServerState {
         }
     }
 
-    /// Leaves maintenance: up until a check says otherwise.
-    pub(super) fn leave_maintenance(&mut self) {
+    /// Leaves maintenance: up until a check says otherwise. The time in maintenance is not added
+    /// up as downtime.
+    pub(super) fn leave_maintenance(&mut self, now: u64) {
+        self.last_change = now;
         self.operational = relay::Operational::Up;
         if let Some(check) = &mut self.check {
             check.health.restart();

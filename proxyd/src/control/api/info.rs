@@ -6,7 +6,7 @@ use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike as _;
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
-use super::super::plane::Plane;
+use super::super::plane::{FrontStatus, Plane};
 use super::output::{Value, json, put, typed};
 use super::{Context, Reply};
 
@@ -219,10 +219,10 @@ fn activity(fields: &mut Fields, plane: &mut Plane) {
     let threads = threads(plane);
     let idle = plane.usage.idle(plane.started, threads);
     let figures = plane.relay.figures();
-    let sockets = narrow(plane.config.global.stats_sockets.len() as u64);
-    let listeners = figures.listeners.saturating_add(sockets);
+    let listeners = listeners(plane);
     let checks = plane.backends.iter().flat_map(|backend| &backend.servers);
-    let checks = narrow(checks.filter(|server| server.check.is_some()).count() as u64);
+    let checks = checks.filter(|server| server.check.is_some()).count();
+    let checks = u32::try_from(checks).unwrap_or(u32::MAX);
     let sessions = figures.connections.saturating_add(plane.cli_open);
     fields.add("Tasks", "MGP", sessions.saturating_add(checks));
     fields.add("Run_queue", "MGP", 0_u32);
@@ -243,6 +243,21 @@ fn activity(fields: &mut Fields, plane: &mut Plane) {
     fields.add("DroppedLogs", "MGP", narrow(plane.logs.dropped()));
     fields.add("BusyPolling", "MGP", 0_u32);
     fields.add("FailedResolutions", "MGP", 0_u32);
+}
+
+/// Addresses that are listened on, admin sockets included.
+fn listeners(plane: &Plane) -> u32 {
+    let fronts = plane
+        .config
+        .proxies
+        .iter()
+        .zip(&plane.fronts)
+        .zip(&plane.places);
+    let open = fronts
+        .filter(|((_, status), place)| place.frontend.is_some() && **status == FrontStatus::Open);
+    let binds: usize = open.map(|((proxy, _), _)| proxy.binds.len()).sum();
+    let sockets = plane.config.global.stats_sockets.len();
+    u32::try_from(binds + sockets).unwrap_or(u32::MAX)
 }
 
 fn traffic(fields: &mut Fields, plane: &Plane) {

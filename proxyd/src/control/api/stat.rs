@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::time::Instant;
 
 use haproxy_cfg::model::{Balance, BindAddr, Proxy, Server, ServerAddr, StatsLevel};
 use healthcheck::Status;
@@ -10,6 +9,7 @@ use healthcheck::fsm::State;
 use relay::{Operational, ServerView};
 
 use super::super::build;
+use super::super::clock;
 use super::super::plane::{FrontStatus, Plane, ServerRef};
 use super::super::server::ServerState;
 use super::fields::{FIELDS, SEPARATOR};
@@ -388,7 +388,7 @@ impl Report<'_> {
         row.set("bck", u32::from(server.backup));
         row.set("rate", live.state.session_rate.current());
         row.set("rate_max", live.state.session_rate.max());
-        let now = Instant::now();
+        let now = clock::seconds();
         row.set("lastchg", seconds(state.since_change(now)));
         if let Some(check) = &state.check {
             row.set("chkfail", check.failures);
@@ -403,12 +403,12 @@ impl Report<'_> {
         if self.show_addresses {
             row.set("addr", server_address(server));
         }
+        row.set("need_conn_est", state.needed_connections());
         for zero in [
             "srv_icur",
             "idle_conn_cur",
             "safe_conn_cur",
             "used_conn_cur",
-            "need_conn_est",
         ] {
             row.set(zero, 0_u32);
         }
@@ -441,7 +441,7 @@ impl Report<'_> {
         row.set("act", active);
         row.set("bck", backups);
         row.set("chkdown", control.downs);
-        let now = Instant::now();
+        let now = clock::seconds();
         row.set("lastchg", seconds(control.since_change(now)));
         if !self.proxy.servers.is_empty() {
             row.set("downtime", seconds(control.downtime(now)));

@@ -1,12 +1,12 @@
 //! `show servers state` and `show servers conn`.
 
 use std::fmt::Write as _;
-use std::time::Instant;
 
 use haproxy_cfg::model::{Proxy, Server, ServerAddr, ServerPort};
 use healthcheck::Verdict;
 use relay::Operational;
 
+use super::super::clock;
 use super::super::plane::Plane;
 use super::super::server::ServerState;
 use super::frontend::named;
@@ -25,12 +25,10 @@ struct Line<'a> {
     server: &'a Server,
     state: &'a ServerState,
     weight: u16,
-    sessions: u32,
-    sessions_max: u32,
 }
 
 pub(super) fn show(context: &mut Context<'_>, words: &[&str]) -> Reply {
-    let now = Instant::now();
+    let now = clock::seconds();
     report(context, words, STATE_HEADER, |out, line| {
         state_line(out, line, now)
     })
@@ -93,12 +91,10 @@ fn lines<'a>(
         server,
         state,
         weight: view.weight,
-        sessions: view.sessions,
-        sessions_max: view.sessions_max,
     })
 }
 
-fn state_line(out: &mut String, line: &Line<'_>, now: Instant) -> std::fmt::Result {
+fn state_line(out: &mut String, line: &Line<'_>, now: u64) -> std::fmt::Result {
     let Line {
         section,
         server,
@@ -172,20 +168,15 @@ fn address(server: &Server) -> (String, u16) {
     }
 }
 
-/// No connection to a server is kept for later use, so all columns on idle ones are empty.
+/// The columns are about connections kept for later use, of which there are none.
 fn connection_line(out: &mut String, line: &Line<'_>, workers: usize) -> std::fmt::Result {
     let (address, port) = address(line.server);
     let (section, server) = (line.section, line.server);
+    let needed = line.state.needed_connections();
     write!(
         out,
-        "{}/{} {}/{} {address} {port} - 5000 {} {} {} 0 0 -1 0",
-        section.name,
-        server.name,
-        section.id,
-        server.id,
-        line.sessions,
-        line.sessions_max,
-        line.sessions_max,
+        "{}/{} {}/{} {address} {port} - 5000 0 {needed} {needed} 0 0 -1 0",
+        section.name, server.name, section.id, server.id,
     )?;
     for _ in 0..workers {
         out.push_str(" 0");
