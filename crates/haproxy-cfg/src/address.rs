@@ -136,12 +136,13 @@ pub(crate) fn parse(
         match prefix {
             "unix" => return Ok(Address::Unix(unix(after))),
             "uxst" | "uxdg" => {
-                check_kind(written, accepts, prefix == "uxdg")?;
+                if !accepts.datagram {
+                    check_kind(written, accepts, prefix == "uxdg")?;
+                }
                 return Ok(Address::Unix(unix(after)));
             }
             "abns" => return Ok(Address::Abns(text::decode(after))),
-            "fd" => return descriptor(written, after, accepts),
-            "sockpair" => return descriptor(written, after, accepts),
+            "fd" | "sockpair" => return descriptor(written, after, accepts, environment),
             "ip" => rest = after,
             "ipv4" => (family, rest) = (Family::V4, after),
             "ipv6" => (family, rest) = (Family::V6, after),
@@ -180,7 +181,12 @@ fn check_kind(written: &str, accepts: Accepts, datagram: bool) -> Result<(), Str
     ))
 }
 
-fn descriptor(written: &str, number: &str, accepts: Accepts) -> Result<Address, String> {
+fn descriptor(
+    written: &str,
+    number: &str,
+    accepts: Accepts,
+    environment: &dyn Environment,
+) -> Result<Address, String> {
     if !accepts.fd {
         return Err(format!(
             "a file descriptor is not acceptable here in '{written}'\n"
@@ -188,7 +194,12 @@ fn descriptor(written: &str, number: &str, accepts: Accepts) -> Result<Address, 
     }
     let valid = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
     match number.parse() {
-        Ok(number) if valid => Ok(Address::Fd(number)),
+        Ok(number) if valid => {
+            environment
+                .descriptor(number)
+                .map_err(|reason| format!("cannot use file descriptor '{number}' : {reason}."))?;
+            Ok(Address::Fd(number))
+        }
         _ => Err(format!(
             "file descriptor '{number}' is not a valid integer in '{written}'\n"
         )),

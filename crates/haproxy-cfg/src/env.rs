@@ -23,6 +23,12 @@ pub trait Environment {
     /// # Errors
     /// As the operating system says.
     fn list(&self, path: &Path) -> io::Result<Vec<OsString>>;
+    /// Whether an inherited descriptor can be listened on; if not, the reason in the system's
+    /// words.
+    ///
+    /// # Errors
+    /// "Bad file descriptor" or "Socket operation on non-socket".
+    fn descriptor(&self, number: i32) -> Result<(), &'static str>;
     /// All environment variables at start.
     fn variables(&self) -> Vec<(OsString, OsString)>;
     /// The number of a user.
@@ -61,6 +67,14 @@ impl Environment for Host {
         std::fs::read_dir(path)?
             .map(|entry| entry.map(|entry| entry.file_name()))
             .collect()
+    }
+
+    fn descriptor(&self, number: i32) -> Result<(), &'static str> {
+        match std::fs::read_link(format!("/proc/self/fd/{number}")) {
+            Ok(target) if target.as_os_str().as_encoded_bytes().starts_with(b"socket:") => Ok(()),
+            Ok(_) => Err(nix::errno::Errno::ENOTSOCK.desc()),
+            Err(_) => Err(nix::errno::Errno::EBADF.desc()),
+        }
     }
 
     fn variables(&self) -> Vec<(OsString, OsString)> {

@@ -9,6 +9,7 @@
 mod address;
 pub mod argv;
 mod condition;
+mod directive;
 mod draft;
 pub mod env;
 mod keyword;
@@ -20,9 +21,10 @@ mod number;
 mod reader;
 pub mod report;
 mod resolve;
+mod section;
 mod suggest;
 mod text;
 
 pub use env::{Environment, Host};
-pub use load::{Loaded, check, load};
+pub use load::{Loaded, check, condition, load};
 pub use report::{Console, Level, Message};

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use cfgtext::Sources;
 
-use crate::argv::Args;
+use crate::argv::{Action, Args};
 use crate::env::Environment;
 use crate::model::Config;
 use crate::reader::{Ending, Reader};
@@ -133,6 +133,41 @@ fn read(reader: &mut Reader<'_>, path: &Path) -> bool {
     }
     reader.fatal |= before;
     ending == Ending::Read
+}
+
+/// `haproxy -cc CONDITION`: what it prints, and exit code 0 if the condition holds, 1 if it does
+/// not, 2 if it cannot be read.
+#[must_use]
+pub fn condition(args: &Args, environment: &dyn Environment, console: &mut Console) -> Output {
+    let mut output = Output::default();
+    let Action::Condition(expression) = &args.action else {
+        output.code = 2;
+        return output;
+    };
+    let variables = environment.variables();
+    let lookup = |name: &[u8]| {
+        variables
+            .iter()
+            .find(|(known, _)| known.as_bytes() == name)
+            .map(|(_, value)| value.as_bytes().to_vec())
+    };
+    let expression = text::encode(expression.as_bytes());
+    match crate::condition::evaluate(&expression, &lookup) {
+        Ok(true) => {}
+        Ok(false) => output.code = 1,
+        Err(error) => {
+            let message = format!(
+                "{} at position {}:\n  {expression}\n  {:>width$}",
+                error.what,
+                error.at + 1,
+                "^",
+                width = error.at + 1
+            );
+            output.stderr = console.render(Level::Alert, &message);
+            output.code = 2;
+        }
+    }
+    output
 }
 
 /// `haproxy -c`: what it prints and its exit code.

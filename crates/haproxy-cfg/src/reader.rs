@@ -7,18 +7,18 @@ use std::sync::Arc;
 use cfgtext::{Sources, Span};
 
 use crate::argv::Args;
-use crate::draft::{Draft, Kind, Settings};
+use crate::draft::{Draft, Kind};
 use crate::env::Environment;
 use crate::keyword::{self, Handler, Status};
+use crate::directive::Block;
 use crate::line::{Line, Prefix};
+use crate::section::section_word;
 use crate::model::{Global, Place, ProxyKind};
 use crate::report::{Level, Message};
-use crate::{condition, lex, suggest, text};
+use crate::{lex, suggest, text};
 
 /// Parsing stops when this many lines had fatal errors.
 const MOST_ERRORS: u32 = 50;
-/// Deepest nesting of `.if`.
-const DEEPEST_IF: usize = 64;
 
 /// The section that lines belong to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub(crate) enum Section {
     Proxy,
     /// A section that cannot be used here; its lines are skipped.
     Skipped,
+    /// A section whose first line was not understood.
+    Lost,
 }
 
 /// How a file ended.
@@ -71,7 +73,7 @@ pub(crate) struct Reader<'e> {
     pub(crate) global: Global,
     pub(crate) defaults: Vec<Draft>,
     pub(crate) proxies: Vec<Draft>,
-    section: Section,
+    pub(crate) section: Section,
     span: Option<Span>,
 }
 
@@ -108,7 +110,7 @@ impl<'e> Reader<'e> {
         }
     }
 
-    fn say(&mut self, level: Level, text: String) {
+    pub(crate) fn say(&mut self, level: Level, text: String) {
         self.say_plain(level, format!("config : {text}"));
     }
 
@@ -269,8 +271,7 @@ impl<'e> Reader<'e> {
             }
             self.line(text, &place, span, &mut blocks);
             if self.aborted {
-                self.span = None;
-                return Ending::Aborted;
+                break;
             }
             if nul.is_some() || end.is_none() {
                 let position = text.len() + 1;
@@ -285,7 +286,7 @@ impl<'e> Reader<'e> {
                 break;
             }
         }
-        if !blocks.is_empty() {
+        if !blocks.is_empty() && !self.abandoned {
             self.fatal(format!(
                 "parsing [{name}:{number}]: non-terminated '.if' block."
             ));
@@ -309,7 +310,7 @@ impl<'e> Reader<'e> {
         let at = format!("{}:{}", place.file, place.line);
         let number = place.line.to_string().into_bytes();
         let section = match self.section {
-            Section::None | Section::Skipped => String::new(),
+            Section::None | Section::Skipped | Section::Lost => String::new(),
             Section::Global => String::from("global"),
             Section::Defaults => String::from("defaults"),
             Section::Proxy => self
@@ -357,6 +358,13 @@ impl<'e> Reader<'e> {
         }
         let first = words.first().cloned().unwrap_or_default();
         if first.starts_with('.') {
+            // Conditions are cited with the blank at their end.
+            if raw.last().is_some_and(|byte| lex::is_space(*byte))
+                && let Some(last) = words.last_mut()
+                && first.ends_with("if")
+            {
+                last.push(' ');
+            }
             let line = Line {
                 words,
                 prefix: Prefix::Plain,
@@ -446,6 +454,7 @@ impl<'e> Reader<'e> {
                 self.fatal_near(line, format!("unknown keyword '{word}' out of section."))
             }
             Section::Skipped => {}
+            Section::Lost => self.fatal_at(line, "'listen' or 'defaults' expected."),
             Section::Global => {
                 let row = keyword::find(word, keyword::GLOBAL);
                 let Some(row) = row else {
@@ -487,9 +496,6 @@ impl<'e> Reader<'e> {
             self.unknown(line, word, name, suggest::proxy(word));
             return;
         };
-        if row.arity.is_some_and(|most| self.too_many(line, 1, most)) {
-            return;
-        }
         if draft.kind == Kind::Defaults && row.sections & keyword::NO_DEFAULTS != 0 {
             let tight = matches!(word, "id" | "description");
             let text = format!("'{word}' not allowed in 'defaults' section.");
@@ -500,6 +506,9 @@ impl<'e> Reader<'e> {
             } else {
                 self.fatal_at(line, text);
             }
+            return;
+        }
+        if row.arity.is_some_and(|most| self.too_many(line, 1, most)) {
             return;
         }
         if let Status::Refused(reason) = row.status {
@@ -541,248 +550,6 @@ impl<'e> Reader<'e> {
         );
     }
 
-    /// The first line of a `defaults`, `frontend`, `backend` or `listen` section.
-    fn begin(&mut self, line: &Line, kind: Kind) {
-        let word = section_word(kind);
-        let name = line.arg(1).to_owned();
-        let is_defaults = kind == Kind::Defaults;
-        let (mut name_at, mut from_at) = (1, 2);
-        if is_defaults && name == "from" && !line.arg(2).is_empty() {
-            (name_at, from_at) = (0, 1);
-        }
-        let name = if name_at == 0 { String::new() } else { name };
-        self.section = Section::Skipped;
-        if name.is_empty() && !is_defaults {
-            self.fatal_at(line, format!("'{word}' expects an <id> argument"));
-            self.abort();
-            return;
-        }
-        if !is_defaults && let Some(wrong) = bad_name_byte(&name) {
-            self.fatal_at(
-                line,
-                format!("character '{wrong}' is not permitted in '{word}' name '{name}'."),
-            );
-            // The section is read all the same.
-        }
-        let mut settings = if is_defaults {
-            Settings::default()
-        } else {
-            self.defaults
-                .last()
-                .map(|draft| draft.settings.clone())
-                .unwrap_or_default()
-        };
-        let from = line.arg(from_at) == "from";
-        if from && !line.arg(from_at + 1).is_empty() {
-            let wanted = line.arg(from_at + 1).to_owned();
-            let mut found = self
-                .defaults
-                .iter()
-                .filter(|draft| draft.name == wanted)
-                .map(|draft| (draft.place.clone(), draft.settings.clone()));
-            let (first, second) = (found.next(), found.next());
-            match (first, second) {
-                (None, _) => {
-                    self.fatal_at(
-                        line,
-                        format!("defaults section '{wanted}' not found for {word} '{name}'."),
-                    );
-                    self.abort();
-                    return;
-                }
-                (Some((first, _)), Some((second, _))) => {
-                    self.fatal_at(line, format!(
-                        "ambiguous defaults section name '{wanted}' referenced by {word} '{name}' exists at least at {}:{} and {}:{}.",
-                        first.file, first.line, second.file, second.line
-                    ));
-                }
-                (Some((_, found)), None) => settings = found,
-            }
-            if !is_defaults && !line.arg(from_at + 2).is_empty() {
-                self.too_many(line, 1, from_at + 1);
-                self.alert_at(
-                    line,
-                    "please use the 'bind' keyword for listening addresses.",
-                );
-            }
-        } else if !is_defaults && kind != Kind::Proxy(ProxyKind::Backend) && !line.arg(2).is_empty()
-        {
-            self.alert_at(
-                line,
-                "please use the 'bind' keyword for listening addresses.",
-            );
-        }
-        let draft = Draft {
-            kind,
-            name,
-            place: line.place.clone(),
-            settings,
-            id: None,
-            description: None,
-            binds: Vec::new(),
-            bind_ids: Vec::new(),
-            servers: Vec::new(),
-            use_backend: None,
-            rules: Vec::new(),
-            dispatch: false,
-            broken: false,
-        };
-        if let Kind::Proxy(kind) = kind {
-            self.same_name(line, &draft.name, kind);
-            self.proxies.push(draft);
-            self.section = Section::Proxy;
-        } else {
-            self.defaults.push(draft);
-            self.section = Section::Defaults;
-        }
-    }
-
-    /// Two frontends or two backends must not share a name; a frontend and a backend may.
-    fn same_name(&mut self, line: &Line, name: &str, kind: ProxyKind) {
-        let clash = self.proxies.iter().find(|draft| {
-            draft.name == name
-                && matches!(draft.kind, Kind::Proxy(other)
-                    if (other.has_frontend() && kind.has_frontend())
-                        || (other.has_backend() && kind.has_backend()))
-        });
-        if let Some(other) = clash {
-            let text = format!(
-                "Parsing [{}]: {} '{name}' has the same name as {} '{name}' declared at {}:{}.",
-                line.at(),
-                kind.word(),
-                other.word(),
-                other.place.file,
-                other.place.line
-            );
-            self.fatal(text);
-        }
-    }
-
-    fn directive(&mut self, line: &Line, blocks: &mut Vec<Block>) {
-        let skipping = blocks.iter().any(|block| !block.active());
-        let parent_skipping = blocks.iter().rev().skip(1).any(|block| !block.active());
-        let word = line.arg(0).to_owned();
-        match word.as_str() {
-            ".if" => {
-                if blocks.len() >= DEEPEST_IF {
-                    self.fatal_near(line, "too many nested '.if', max is 64.");
-                    self.abort();
-                    return;
-                }
-                let state = if skipping {
-                    Block::Done
-                } else {
-                    match self.evaluate(line, ".if") {
-                        Some(true) => Block::Active,
-                        Some(false) => Block::Waiting,
-                        None => return,
-                    }
-                };
-                blocks.push(state);
-            }
-            ".elif" | ".else" => {
-                let Some(&block) = blocks.last() else {
-                    self.fatal_near(line, format!("lone '{word}' with no matching '.if'."));
-                    self.abort();
-                    return;
-                };
-                if word == ".else" && self.extra(line) {
-                    return;
-                }
-                if matches!(block, Block::Else | Block::ElseSkipped) {
-                    self.fatal_near(line, format!("'{word}' after '.else' is not permitted."));
-                    self.abort();
-                    return;
-                }
-                let open = block == Block::Waiting && !parent_skipping;
-                let next = if word == ".else" {
-                    if open {
-                        Block::Else
-                    } else {
-                        Block::ElseSkipped
-                    }
-                } else if open {
-                    match self.evaluate(line, ".elif") {
-                        Some(true) => Block::Active,
-                        Some(false) => Block::Waiting,
-                        None => return,
-                    }
-                } else {
-                    Block::Done
-                };
-                if let Some(last) = blocks.last_mut() {
-                    *last = next;
-                }
-            }
-            ".endif" => {
-                if self.extra(line) {
-                    return;
-                }
-                if blocks.pop().is_none() {
-                    self.fatal_near(line, "lone '.endif' with no matching '.if'.");
-                    self.abort();
-                }
-            }
-            _ if skipping => {}
-            ".notice" | ".warning" | ".alert" | ".diag" => {
-                let extra = line.arg(2).to_owned();
-                if !extra.is_empty() {
-                    self.fatal_near(line, format!(
-                        "Unexpected argument '{extra}' for '{word}'. Use quotes if the message should contain spaces."
-                    ));
-                    return;
-                }
-                let text = format!("parsing [{}]: '{}'.", line.at(), line.arg(1));
-                match word.as_str() {
-                    ".notice" => self.say(Level::Notice, text),
-                    ".warning" => self.warn(text),
-                    ".diag" => {
-                        self.say(Level::Diag, text);
-                    }
-                    _ => {
-                        self.fatal(text);
-                        self.abort();
-                    }
-                }
-            }
-            _ => self.fatal_near(line, format!("unknown directive '{word}'.")),
-        }
-    }
-
-    fn extra(&mut self, line: &Line) -> bool {
-        let extra = line.arg(1).to_owned();
-        if extra.is_empty() {
-            return false;
-        }
-        self.fatal_near(
-            line,
-            format!("Unexpected argument '{extra}' for '{}'.", line.arg(0)),
-        );
-        self.abort();
-        true
-    }
-
-    fn evaluate(&mut self, line: &Line, word: &str) -> Option<bool> {
-        let expression = line.words.get(1..).unwrap_or_default().join(" ");
-        let lookup = |name: &[u8]| self.variables.get(name).cloned();
-        match condition::evaluate(&expression, &lookup) {
-            Ok(result) => Some(result),
-            Err(error) => {
-                let (cited, column) = lex::citation(&text::decode(&expression), error.at);
-                self.fatal(format!(
-                    "parsing [{}]: {} in '{word}' at position {}:\n  {word} {cited}\n  {:>width$}",
-                    line.at(),
-                    error.what,
-                    error.at + 1,
-                    "^",
-                    width = column + word.len() + 2
-                ));
-                self.abort();
-                None
-            }
-        }
-    }
-
     /// The bytes of a file named in the configuration.
     pub(crate) fn readable(&self, path: &str) -> bool {
         use std::os::unix::ffi::OsStrExt;
@@ -790,42 +557,4 @@ impl<'e> Reader<'e> {
         let path = Path::new(std::ffi::OsStr::from_bytes(&path));
         self.environment.read(path).is_ok()
     }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Block {
-    /// Its condition holds.
-    Active,
-    /// No condition of it held yet.
-    Waiting,
-    /// One held before, or the block around it is skipped.
-    Done,
-    /// `.else`, which holds.
-    Else,
-    /// `.else`, which does not hold.
-    ElseSkipped,
-}
-
-impl Block {
-    const fn active(self) -> bool {
-        matches!(self, Self::Active | Self::Else)
-    }
-}
-
-/// The word that begins a section of this kind.
-pub(crate) const fn section_word(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Defaults => "defaults",
-        Kind::Proxy(ProxyKind::Frontend) => "frontend",
-        Kind::Proxy(ProxyKind::Backend) => "backend",
-        Kind::Proxy(ProxyKind::Listen) => "listen",
-    }
-}
-
-/// The first byte that a name must not have, as text.
-pub(crate) fn bad_name_byte(name: &str) -> Option<String> {
-    text::decode(name)
-        .into_iter()
-        .find(|byte| !(byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b':')))
-        .map(|byte| text::encode(&[byte]))
 }

@@ -74,7 +74,7 @@ pub(crate) fn global(word: &str) -> Option<&'static str> {
 /// For a keyword of a proxy.
 pub(crate) fn proxy(word: &str) -> Option<&'static str> {
     let rows = keyword::names(keyword::PROXY);
-    nearest(word, rows.chain(SECTIONS.iter().copied()))
+    nearest(word, rows.chain(SECTIONS.iter().copied().take(5)))
 }
 
 /// For the name of an `option`.

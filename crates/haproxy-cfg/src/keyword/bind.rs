@@ -190,6 +190,7 @@ pub(crate) fn read(
     reader: &mut Reader<'_>,
     line: &Line,
     mut at: usize,
+    section: &str,
     words: &mut Words,
 ) -> Result<(), WordError> {
     while !line.arg(at).is_empty() {
@@ -212,14 +213,17 @@ pub(crate) fn read(
                 {
                     WordError::Wrong(choice(word.name, &value))
                 }
+                // This one names the value instead of the word.
+                (WordError::Wrong(text), "thread") => {
+                    WordError::Wrong(text.replacen("'thread'", &format!("'{value}'"), 1))
+                }
                 (error, _) => error,
             })?;
         if word.name == "process" {
             let text = format!(
-                "'{} {}' in section '{}' : 'process {value}' on 'bind' lines is deprecated and will be removed in 2.7.",
+                "'{} {}' in section '{section}' : 'process {value}' on 'bind' lines is deprecated and will be removed in 2.7.",
                 line.arg(0),
                 line.arg(1),
-                "listen"
             );
             reader.warn_at(line, text);
         }
@@ -373,8 +377,13 @@ fn apply(reader: &Reader<'_>, words: &mut Words, name: &str, value: &str) -> Res
                 "none" => SeverityOutput::None,
                 "number" => SeverityOutput::Number,
                 "string" => SeverityOutput::String,
-                _ => return Err(String::from("missing severity-output")),
+                _ => return Err(String::from("missing severity format")),
             };
+        }
+        "thread" if value.is_empty() || number::atoi(value) > 64 => {
+            return Err(format!(
+                "'{value}' is not a valid number/range. It supports numbers from 1 to 64."
+            ));
         }
         "process" | "thread" => {
             let number = value
@@ -402,6 +411,9 @@ fn apply(reader: &Reader<'_>, words: &mut Words, name: &str, value: &str) -> Res
             if !matches!(value, "none" | "h1" | "h2" | "fcgi") {
                 return Err(format!(" unknown MUX protocol '{value}'"));
             }
+            if value != "none" {
+                return Err(format!("'{value}' is not supported: only plain TCP is relayed."));
+            }
         }
         _ => {}
     }
@@ -410,9 +422,7 @@ fn apply(reader: &Reader<'_>, words: &mut Words, name: &str, value: &str) -> Res
 
 /// A `bind` line.
 pub(crate) fn bind(reader: &mut Reader<'_>, draft: &mut Draft, line: &Line) {
-    if reader.misplaced(draft, line, "bind", true, "") {
-        return;
-    }
+    reader.misplaced(draft, line, "bind", true, "");
     let text = line.arg(1).to_owned();
     if text.is_empty() {
         reader.fatal_at(
@@ -421,7 +431,7 @@ pub(crate) fn bind(reader: &mut Reader<'_>, draft: &mut Draft, line: &Line) {
         );
         return;
     }
-    let section = crate::reader::section_word(draft.kind);
+    let section = crate::section::section_word(draft.kind);
     let found = match addresses(reader, &text) {
         Ok(found) => found,
         Err(error) => {
@@ -430,7 +440,7 @@ pub(crate) fn bind(reader: &mut Reader<'_>, draft: &mut Draft, line: &Line) {
         }
     };
     let mut words = Words::default();
-    let result = read(reader, line, 2, &mut words);
+    let result = read(reader, line, 2, section, &mut words);
     let place = format!("'bind {text}' in section '{section}'");
     match result {
         Ok(()) => {}

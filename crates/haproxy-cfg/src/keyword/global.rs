@@ -473,7 +473,8 @@ fn close_spread_time(reader: &mut Reader<'_>, line: &Line) {
 fn bounded(reader: &mut Reader<'_>, line: &Line, most: u32) -> Option<u32> {
     let keyword = line.arg(0).to_owned();
     let word = line.arg(1).to_owned();
-    if word.is_empty() || !word.bytes().all(|byte| byte.is_ascii_digit()) {
+    let digits = word.strip_prefix('-').unwrap_or(&word);
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         reader.fatal_at(
             line,
             format!("'{keyword}' passed a missing or unparsable integer value in '{word}'"),
@@ -760,7 +761,7 @@ fn cpu_map(reader: &mut Reader<'_>, line: &Line) {
 
 fn setenv(reader: &mut Reader<'_>, line: &Line) {
     let keyword = line.arg(0).to_owned();
-    if line.words.len() < 3 {
+    if line.arg(1).is_empty() || line.arg(2).is_empty() {
         reader.fatal_near(line, format!("'{keyword}' expects a name and a value."));
         return;
     }
@@ -876,7 +877,7 @@ fn stats_socket(reader: &mut Reader<'_>, line: &Line) {
         }
     };
     let mut words = bind::Words::default();
-    if let Err(error) = bind::read(reader, line, 3, &mut words) {
+    if let Err(error) = bind::read(reader, line, 3, "global", &mut words) {
         let text = match error {
             bind::WordError::Unknown(word) => {
                 let hint = crate::suggest::bind(&word)

@@ -21,11 +21,32 @@ pub(crate) fn ignore(_: &mut Reader<'_>, _: &mut Draft, _: &Line) {}
 /// Nothing but a warning in a frontend.
 pub(crate) fn ignore_back(reader: &mut Reader<'_>, draft: &mut Draft, line: &Line) {
     let keyword = line.arg(0).to_owned();
-    if reader.misplaced(draft, line, &keyword, false, "") {
-        return;
-    }
+    reader.misplaced(draft, line, &keyword, false, "");
     if keyword == "http-send-name-header" && line.arg(1).is_empty() {
         reader.fatal_at(line, "'http-send-name-header' requires a header string.");
+    }
+}
+
+/// `declare capture`
+pub(crate) fn declare(reader: &mut Reader<'_>, draft: &mut Draft, line: &Line) {
+    if draft.kind == Kind::Defaults {
+        reader.fatal_at(line, "'declare' not available in default section");
+    } else if !draft.has_frontend() {
+        reader.fatal_at(
+            line,
+            "'declare' only available in frontend or listen section",
+        );
+    }
+}
+
+/// `max-keep-alive-queue`
+pub(crate) fn keep_alive_queue(reader: &mut Reader<'_>, draft: &mut Draft, line: &Line) {
+    if !draft.has_backend() {
+        reader.warn_at(line, format!(
+            "max-keep-alive-queue will be ignored because {} '{}' has no backend capability",
+            draft.word(),
+            draft.name
+        ));
     }
 }
 

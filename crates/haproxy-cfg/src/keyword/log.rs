@@ -116,18 +116,23 @@ fn format_of(name: &str) -> Option<LogFormat> {
 }
 
 fn sample_of(text: &str) -> Result<LogSample, String> {
-    let Some((ranges, size)) = text.rsplit_once(':').filter(|(_, size)| !size.is_empty()) else {
+    let Some((ranges, written)) = text.rsplit_once(':') else {
         return Err(String::from("Missing sample size"));
     };
-    let size = crate::number::count(size);
+    let size = crate::number::count(written);
     let mut read = Vec::new();
     for range in ranges.split(',') {
         let (low, high) = range.split_once('-').unwrap_or((range, range));
         let (low, high) = (crate::number::count(low), crate::number::count(high));
         if low == 0 || low > high {
-            return Err(format!("invalid sample range '{range}'"));
+            return Err(format!("wrong sample range '{range}'"));
         }
         read.push((low, high));
+    }
+    if size == 0 {
+        return Err(format!(
+            "wrong sample size '{written}' for sample range '{ranges}'"
+        ));
     }
     let highest = read.iter().map(|(_, high)| *high).max().unwrap_or(0);
     if size < highest {

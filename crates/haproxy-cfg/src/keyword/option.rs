@@ -199,7 +199,7 @@ pub(crate) fn option(reader: &mut Reader<'_>, draft: &mut Draft, line: &Line) {
     match row.effect {
         Effect::Custom(handler) => handler(reader, draft, line),
         Effect::Flag(_) | Effect::Http | Effect::Silent => {
-            if misplaced(reader, draft, line, row) || reader.too_many(line, 2, 0) {
+            if reader.too_many(line, 2, 0) || misplaced(reader, draft, line, row) {
                 return;
             }
             let on = line.prefix == Prefix::Plain;
@@ -339,7 +339,8 @@ fn forwarded(reader: &mut Reader<'_>, draft: &mut Draft, line: &Line) {
 }
 
 fn ssl_hello(reader: &mut Reader<'_>, draft: &mut Draft, line: &Line) {
-    if reader.misplaced(draft, line, "ssl-hello-chk", false, "") || reader.too_many(line, 2, 0) {
+    reader.misplaced(draft, line, "ssl-hello-chk", false, "");
+    if reader.too_many(line, 2, 0) {
         return;
     }
     draft.settings.check_kind = CheckKind::SslHello;
@@ -347,7 +348,8 @@ fn ssl_hello(reader: &mut Reader<'_>, draft: &mut Draft, line: &Line) {
 
 /// Without rules `option tcp-check` is the plain connect; rules are refused where they stand.
 fn tcp_check(reader: &mut Reader<'_>, draft: &mut Draft, line: &Line) {
-    if reader.misplaced(draft, line, "tcp-check", false, "") || reader.too_many(line, 2, 0) {
+    reader.misplaced(draft, line, "tcp-check", false, "");
+    if reader.too_many(line, 2, 0) {
         return;
     }
     draft.settings.check_kind = CheckKind::Connect;

@@ -56,7 +56,7 @@ pub(crate) const ROWS: &[Row] = &[
     row("clitimeout", None, FULL, timeout::old),
     row("compression", None, HTTP, http::ignore),
     row("contimeout", None, FULL, timeout::old),
-    own("declare", None, HTTP, http::ignore),
+    row("declare", None, HTTP, http::declare),
     row("errorfile", None, HTTP, http::errorfile),
     refused("errorfiles", "there are no http-errors sections."),
     row("errorloc", None, HTTP, http::errorloc),
@@ -66,7 +66,7 @@ pub(crate) const ROWS: &[Row] = &[
     refused("filter", "data is relayed as it is."),
     row("http-check", None, HTTP, http::http_check),
     row("http-error", None, HTTP, http::ignore),
-    row("max-keep-alive-queue", None, HTTP, http::ignore),
+    row("max-keep-alive-queue", None, HTTP, http::keep_alive_queue),
     row("rate-limit", None, FULL, rate_limit),
     row(
         "retry-on",
@@ -107,12 +107,12 @@ pub(crate) const ROWS: &[Row] = &[
         "lines are those of 'option tcplog' or the default.",
     ),
     row("log-tag", None, FULL, log_tag),
-    row("maxconn", Some(1), FULL, maxconn),
-    row("backlog", Some(1), FULL, backlog),
-    row("fullconn", Some(1), FULL, fullconn),
-    row("retries", Some(1), FULL, retries),
+    row("maxconn", None, FULL, maxconn),
+    row("backlog", None, FULL, backlog),
+    row("fullconn", None, FULL, fullconn),
+    row("retries", None, FULL, retries),
     row("option", None, FULL, option::option),
-    row("default_backend", Some(1), FULL, default_backend),
+    row("default_backend", None, FULL, default_backend),
     own("use_backend", None, FULL, use_backend),
     refused("use-server", RULES),
     own("id", Some(1), FULL, id),
@@ -255,9 +255,7 @@ fn balance(reader: &mut Reader<'_>, draft: &mut Draft, line: &Line) {
 }
 
 fn hash_type(reader: &mut Reader<'_>, draft: &mut Draft, line: &Line) {
-    if reader.misplaced(draft, line, "hash-type", false, "") {
-        return;
-    }
+    reader.misplaced(draft, line, "hash-type", false, "");
     match line.arg(1) {
         "map-based" => {}
         "consistent" => reader.refuse(
@@ -294,7 +292,8 @@ fn lenient(
     hint: &str,
 ) -> Option<u32> {
     let keyword = line.arg(0).to_owned();
-    if reader.misplaced(draft, line, &keyword, frontend, hint) {
+    reader.misplaced(draft, line, &keyword, frontend, hint);
+    if reader.too_many(line, 1, 1) {
         return None;
     }
     if line.arg(1).is_empty() {
@@ -372,6 +371,10 @@ fn retry_on(reader: &mut Reader<'_>, draft: &mut Draft, line: &Line) {
         );
         return;
     }
+    if !draft.has_backend() {
+        reader.fatal_at(line, "'retry-on' only available in backend or listen section");
+        return;
+    }
     for word in line.words.iter().skip(1) {
         if !EVENTS.contains(&word.as_str()) {
             reader.fatal_at(line, format!("'retry-on': unknown keyword '{word}'"));
@@ -386,6 +389,9 @@ fn retry_on(reader: &mut Reader<'_>, draft: &mut Draft, line: &Line) {
 
 fn default_backend(reader: &mut Reader<'_>, draft: &mut Draft, line: &Line) {
     reader.misplaced(draft, line, "default_backend", true, "");
+    if reader.too_many(line, 1, 1) {
+        return;
+    }
     if line.arg(1).is_empty() {
         reader.fatal_at(line, "'default_backend' expects a backend name.");
     } else {
@@ -489,9 +495,7 @@ fn rate_limit(reader: &mut Reader<'_>, draft: &mut Draft, line: &Line) {
 }
 
 fn load_state(reader: &mut Reader<'_>, draft: &mut Draft, line: &Line) {
-    if reader.misplaced(draft, line, "load-server-state-from-file", false, "") {
-        return;
-    }
+    reader.misplaced(draft, line, "load-server-state-from-file", false, "");
     let word = line.arg(1).to_owned();
     match word.as_str() {
         "none" => {}

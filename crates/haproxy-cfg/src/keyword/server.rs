@@ -263,14 +263,14 @@ pub(crate) fn server(reader: &mut Reader<'_>, draft: &mut Draft, line: &Line) {
         ));
         return;
     }
-    if let Some(wrong) = crate::reader::bad_name_byte(&name) {
+    if let Some(wrong) = crate::section::bad_name_byte(&name) {
         reader.fatal(format!(
             "[{}] : character '{wrong}' is not permitted in server name '{name}'.",
             line.at()
         ));
         return;
     }
-    add(reader, draft, line, &name, 3, &written);
+    add(reader, draft, line, &name, 3, &written, true);
 }
 
 /// A `default-server` line.
@@ -322,6 +322,7 @@ pub(crate) fn server_template(reader: &mut Reader<'_>, draft: &mut Draft, line: 
             &format!("{prefix}{number}"),
             4,
             &written,
+            number == low,
         ) {
             return;
         }
@@ -350,6 +351,8 @@ fn add(
     name: &str,
     at: usize,
     written: &str,
+    // For templates: only the first takes the `id` written.
+    takes_id: bool,
 ) -> bool {
     let before = format!("[{}] : 'server {}/{name}' : ", line.at(), draft.name);
     let lookup = |name: &[u8]| reader.variable(name);
@@ -388,6 +391,9 @@ fn add(
         &mut id,
     ) {
         return false;
+    }
+    if !takes_id {
+        id = None;
     }
     if let Some(id) = id {
         let clash = draft
@@ -580,7 +586,7 @@ fn apply(
                 port,
             } = parsed
             else {
-                return Err(String::from("'addr' : only IP addresses are checked"));
+                return Err(format!("'addr {value}' is not supported: only IP addresses are checked"));
             };
             settings.check_addr = Some(ip);
             if let Port::Range(port, _) = port

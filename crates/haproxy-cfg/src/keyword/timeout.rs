@@ -134,21 +134,6 @@ pub(crate) fn keepalive(reader: &mut Reader<'_>, draft: &mut Draft, line: &Line)
         reader.fatal_at(line, format!("'{keyword}' expects an integer value"));
         return;
     }
-    let (misplaced, side) = if client {
-        (!draft.has_frontend(), "frontend")
-    } else {
-        (!draft.has_backend(), "backend")
-    };
-    if misplaced {
-        reader.warn_at(
-            line,
-            format!(
-                "{keyword} will be ignored because {} '{}' has no {side} capability",
-                draft.word(),
-                draft.name
-            ),
-        );
-    }
     let seconds = if keyword.ends_with("-cnt") {
         let digits = word.bytes().take_while(u8::is_ascii_digit).count();
         let rest = word.get(digits..).unwrap_or_default();
@@ -177,6 +162,21 @@ pub(crate) fn keepalive(reader: &mut Reader<'_>, draft: &mut Draft, line: &Line)
             }
         }
     };
+    let (misplaced, side) = if client {
+        (!draft.has_frontend(), "frontend")
+    } else {
+        (!draft.has_backend(), "backend")
+    };
+    if misplaced {
+        reader.warn_at(
+            line,
+            format!(
+                "{keyword} will be ignored because {} '{}' has no {side} capability",
+                draft.word(),
+                draft.name
+            ),
+        );
+    }
     let settings = if client {
         &mut draft.settings.keepalive_client
     } else {
