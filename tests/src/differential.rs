@@ -82,7 +82,8 @@ impl Contest {
         Ok(Verdict {
             ending: output.ending,
             stdout: output.stdout,
-            stderr: normal(&output.stderr),
+            // Some messages begin with the program as it was called.
+            stderr: normal(&output.stderr).replace(program, "PROGRAM"),
         })
     }
 }

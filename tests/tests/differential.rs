@@ -180,7 +180,7 @@ fn connections(pair: &mut Pair) -> anyhow::Result<()> {
         let answered = client.wait_attempts(start, 3, PATIENCE)?;
         assert_eq!(e2e::traffic::lost(&answered), 0, "{answered:?}");
         // Zero bytes: dontlognull leaves no line.
-        pair.poke(index, "", Then::ResetAfter(Duration::ZERO))?;
+        pair.poke(index, "", Then::ResetAfter(Duration::from_millis(300)))?;
         // No TLS: the stand-in answers with an alert and closes.
         pair.poke(index, "this is no TLS\n", Then::Read)?;
         // The client vanishes in the middle of its transfer.
