@@ -25,8 +25,8 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::Path;
 use std::process::ExitCode;
 
-use haproxy_cfg::Host;
 use haproxy_cfg::argv::{self, Action, Args, ArgvError};
+use haproxy_cfg::{Console, Host};
 
 use messages::Messages;
 
@@ -57,7 +57,11 @@ fn run(args: Args, arguments: &[std::ffi::OsString]) -> ExitCode {
             version::print_build();
             ExitCode::SUCCESS
         }
-        Action::Check | Action::Condition(_) => config_command(&args),
+        Action::Condition(_) => config_command(&args),
+        Action::Check | Action::Run if !names_a_file(&args) => {
+            refuse(&ArgvError::Usage, &args.program)
+        }
+        Action::Check => config_command(&args),
         Action::Run => startup::run(args, arguments),
     }
 }
@@ -69,9 +73,32 @@ fn config_command(args: &Args) -> ExitCode {
         messages.alert(&text);
         return ExitCode::FAILURE;
     }
-    let loaded = haproxy_cfg::load(args, &Host);
-    messages.all(&loaded.messages);
-    ExitCode::from(u8::from(loaded.config.is_none()))
+    let mut console = Console::new(std::process::id(), messages::executable());
+    let output = if args.action == Action::Check {
+        haproxy_cfg::check(args, &Host, &mut console)
+    } else {
+        haproxy_cfg::condition(args, &Host, &mut console)
+    };
+    messages::put(&output.stdout, &output.stderr);
+    ExitCode::from(output.code)
+}
+
+/// Whether there is anything to read: folders may be empty, which the
+/// original answers as it does a command line without `-f`.
+fn names_a_file(args: &Args) -> bool {
+    let from = args.directory.as_deref().unwrap_or(Path::new(""));
+    args.configs.iter().any(|path| {
+        let Ok(mut entries) = std::fs::read_dir(from.join(path)) else {
+            return true;
+        };
+        entries.any(|entry| {
+            entry.is_ok_and(|entry| {
+                let name = entry.file_name();
+                let name = name.as_bytes();
+                !name.starts_with(b".") && name.ends_with(b".cfg")
+            })
+        })
+    })
 }
 
 /// What the original answers to a command line it cannot use.

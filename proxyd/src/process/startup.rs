@@ -123,10 +123,8 @@ fn prepare(
     }
     let loaded = haproxy_cfg::load(args, &Host);
     messages.all(&loaded.messages);
+    messages.set_quiet(loaded.muted && !shows_all(args));
     let config = loaded.config.ok_or(Refused)?;
-    if config.global.quiet && !shows_all(args) {
-        messages.set_quiet(true);
-    }
     let supervision = if supervised {
         // Workers of the earlier image still need their master, whatever the
         // configuration says now.
