@@ -283,9 +283,11 @@ impl<'a> Pass<'a> {
     fn prefix(&self) -> String {
         match &self.place {
             None => String::new(),
-            Some(place) if self.process == Process::Parent && place.top => {
-                format!("(Line {}) ", place.number)
-            }
+            Some(place) if self.process == Process::Parent => match (place.top, place.ends) {
+                (_, 0) => String::new(),
+                (true, number) => format!("(Line {number}) "),
+                (false, number) => format!("({}: Line {number}) ", place.file),
+            },
             Some(place) => format!("({}: Line {}) ", place.file, place.number),
         }
     }
@@ -320,6 +322,15 @@ impl<'a> Pass<'a> {
 
     /// The next line that has words.
     pub(crate) fn next_line(&mut self) -> Option<Line> {
+        let line = self.look_for_line();
+        if line.is_none() {
+            self.place = None;
+            self.focus = None;
+        }
+        line
+    }
+
+    fn look_for_line(&mut self) -> Option<Line> {
         loop {
             let entry = match &mut self.feed {
                 Feed::Live(reader) => {

@@ -83,6 +83,8 @@ struct OpenFile {
     bytes: Rc<[u8]>,
     at: usize,
     number: u32,
+    /// Line ends seen.
+    ends: u32,
     top: bool,
 }
 
@@ -253,6 +255,7 @@ impl<'a> Reader<'a> {
         Some(Place {
             file: Rc::clone(&file.name),
             number: file.number,
+            ends: file.ends,
             top: file.top,
             span: Span::new(file.source, file.at, file.at),
             verbatim: false,
@@ -299,6 +302,7 @@ impl<'a> Reader<'a> {
             bytes,
             at: 0,
             number: 0,
+            ends: 0,
             top,
         })
     }
@@ -491,10 +495,20 @@ fn next_pieces(file: &mut OpenFile) -> Option<Vec<(Place, Vec<u8>)>> {
         // A byte 0 ends the string that the original goes on with.
         let visible = piece.split(|byte| *byte == 0).next().unwrap_or_default();
         let offset = u32::try_from(index).unwrap_or(u32::MAX);
-        let shift = u32::from(index > 0 && index + 1 < count);
+        // The copy that the later readers have of a line as long as the buffer comes to them in
+        // two parts, of which the first does not count.
+        let indent = visible
+            .iter()
+            .take_while(|byte| matches!(byte, b' ' | b'\t'))
+            .count();
+        let shift = u32::from(visible.len() - indent >= MAX_LINE);
+        if index + 1 == count && end.is_some() && visible.len() == piece.len() {
+            file.ends = file.ends.saturating_add(1);
+        }
         let place = Place {
             file: Rc::clone(&file.name),
             number: first.saturating_add(offset).saturating_sub(shift),
+            ends: file.ends,
             top: file.top,
             span: Span::new(
                 file.source,

@@ -39,8 +39,11 @@ impl Word {
 pub(crate) struct Place {
     /// The file's name as messages cite it.
     pub(crate) file: Rc<str>,
-    /// Line number, from 1.
+    /// Line number, from 1, as the later readers cite it.
     pub(crate) number: u32,
+    /// The number that the first reader cites: it counts line ends alone, so that a last line
+    /// without one has the number of the line before. 0 if there was none yet.
+    pub(crate) ends: u32,
     /// Whether it is the file named on the command line.
     pub(crate) top: bool,
     /// The bytes of the line.
