@@ -93,16 +93,6 @@ impl Worker {
             frontend,
             listener,
         });
-        let backend = frontend
-            .backend
-            .filter(|index| *index < settings.backends.len());
-        if let Some(backend) = backend.and_then(|index| settings.backends.get(index)) {
-            backend.state.sessions.up();
-            backend.state.session_rate.event(self.now);
-            if let Some(cells) = backend.state.figures.cells.get(self.index) {
-                cells.sessions.add(1);
-            }
-        }
         self.generation = self.generation.wrapping_add(1);
         let slot = self.connections.insert(Box::new(Connection {
             generation: self.generation,
@@ -116,7 +106,7 @@ impl Worker {
                 settings: Rc::clone(settings),
                 frontend: at.0,
                 listener: at.1,
-                backend,
+                backend: None,
                 server: None,
                 left: None,
                 slot: false,
@@ -154,10 +144,31 @@ impl Worker {
             self.feed(token, Event::Killed(Cause::Resource));
             return;
         }
-        if let Some(event) = self.choose(token) {
-            self.feed(token, event);
-        }
         self.arm(token);
+        // The kernel reports the fresh socket at once, and with it whether the client is alive.
+        self.expecting = true;
+    }
+
+    /// Enters the backend: from now on the session counts there.
+    pub(crate) fn enter_backend(&mut self, token: Token) {
+        let (worker, now) = (self.index, self.now);
+        let Some(connection) = self.connection(token) else {
+            return;
+        };
+        let backends = connection.place.settings.backends.len();
+        let frontend = connection.frontend();
+        let index = frontend
+            .and_then(|f| f.backend)
+            .filter(|index| *index < backends);
+        connection.place.backend = index;
+        let Some(backend) = connection.backend() else {
+            return;
+        };
+        backend.state.sessions.up();
+        backend.state.session_rate.event(now);
+        if let Some(cells) = backend.state.figures.cells.get(worker) {
+            cells.sessions.add(1);
+        }
     }
 
     fn count_accept(&self, frontend: &Frontend, listener: &Listener) {

@@ -37,7 +37,9 @@ impl Worker {
                 drop(pool);
                 connection.place.attached = true;
                 connection.place.slot = true;
-                connection.settle_on(worker, &backend, Some(server), now);
+                connection.count_selection(worker, &backend, Some(server));
+                connection.place.server = Some(server);
+                connection.stamps.queued = Some(now - connection.stamps.accepted);
                 Some(Event::Assigned)
             }
             Picked::Wait(waiting) => {
@@ -66,7 +68,7 @@ impl Worker {
 
     /// A waiting session was given a slot, or has to ask again.
     pub(crate) fn dispatched(&mut self, backend: usize, dispatch: Dispatch) {
-        let (worker, now) = (self.index, self.now);
+        let now = self.now;
         let token = match dispatch {
             Dispatch::Assigned { ticket, .. } | Dispatch::Requeue { ticket, .. } => {
                 Token::of_ticket(ticket).1
@@ -90,7 +92,9 @@ impl Worker {
                 backend.state.pool().attach(server);
                 connection.place.attached = true;
                 connection.place.slot = true;
-                connection.settle_on(worker, &backend, Some(server), now);
+                connection.place.server = Some(server);
+                connection.place.left = None;
+                connection.stamps.queued = Some(now - connection.stamps.accepted);
                 Some(Event::Assigned)
             }
             Dispatch::Requeue { .. } => self.choose(token),
@@ -193,8 +197,6 @@ impl Worker {
         connection.stamps.connected = Some(now - connection.stamps.accepted);
         connection.stamps.server = now;
         connection.stamps.expires = None;
-        // The client's bytes are most likely there already: try at once.
-        connection.up.readable = true;
         connection.up.writable = true;
         connection.down.readable |=
             flags.intersects(EventFlags::IN | EventFlags::RDHUP | EventFlags::HUP);
@@ -254,16 +256,6 @@ impl Worker {
 }
 
 impl Connection {
-    /// Notes the server a slot was taken on.
-    fn settle_on(&mut self, worker: usize, backend: &Backend, server: Option<usize>, now: u64) {
-        // A session that waited for this very server was counted when it began to wait.
-        if self.place.server != server || self.place.left.is_some() {
-            self.count_selection(worker, backend, server);
-        }
-        self.place.server = server;
-        self.stamps.queued = Some(now - self.stamps.accepted);
-    }
-
     /// Counts a choice: a first one, a return to the server that failed (a retry), or a move away
     /// from it (a redispatch).
     fn count_selection(&mut self, worker: usize, backend: &Backend, server: Option<usize>) {

@@ -47,7 +47,12 @@ pub(crate) fn begin(
             unix(&address)
         }
         ServerAddress::Abstract(name) => {
-            let address = SocketAddrUnix::new_abstract_name(name).map_err(|_| Failure::Refused)?;
+            // The original fills abstract names with zeros to the end of the address.
+            let mut padded = [0; 107];
+            let room = padded.get_mut(..name.len()).ok_or(Failure::Refused)?;
+            room.copy_from_slice(name);
+            let address =
+                SocketAddrUnix::new_abstract_name(&padded).map_err(|_| Failure::Refused)?;
             unix(&address)
         }
     }

@@ -25,6 +25,18 @@ impl Worker {
         connection.note_readiness(side, flags);
         match connection.session.phase {
             Phase::Over => {}
+            Phase::Fresh => {
+                let event = if flags.intersects(EventFlags::HUP | EventFlags::ERR) {
+                    Event::Broken(Side::Client)
+                } else {
+                    Event::Begun
+                };
+                self.feed(token, event);
+                self.arm(token);
+                if flags.contains(EventFlags::RDHUP) {
+                    self.client_early(token, flags);
+                }
+            }
             Phase::Relaying => {
                 self.drive(token);
                 if flags.contains(EventFlags::ERR) {
@@ -168,6 +180,10 @@ impl Worker {
             Some(Next::OtherServer { pause }) => return self.move_on(token, pause),
             Some(Next::GiveUp) | None => {}
         }
+        if actions.choose {
+            self.enter_backend(token);
+            return self.choose(token);
+        }
         if actions.connect {
             self.open(token)
         } else {
@@ -284,6 +300,7 @@ impl Worker {
             let event = if connection.stamps.expires.is_some_and(|at| at <= now) {
                 self.wait_over(token)
             } else {
+                connection.excuse_waiting_client(now);
                 connection.overdue(now).map(|(side, watch)| match watch {
                     Watch::Silence | Watch::SilenceAfterFin => Event::Silent(side),
                     Watch::Stall => Event::Stalled(side),
@@ -315,12 +332,23 @@ impl Worker {
             }
             Phase::Connecting => Some(self.failure(token, Failure::TimedOut)),
             Phase::Pausing => Some(Event::PauseOver),
-            Phase::Relaying | Phase::Over => None,
+            Phase::Fresh | Phase::Relaying | Phase::Over => None,
         }
     }
 }
 
 impl Connection {
+    /// A client whose bytes wait for the server connection is not the silent one.
+    fn excuse_waiting_client(&mut self, now: u64) {
+        let waits = matches!(
+            self.session.phase,
+            Phase::Waiting | Phase::Connecting | Phase::Pausing
+        );
+        if waits && rustix::io::ioctl_fionread(&self.client).is_ok_and(|unread| unread > 0) {
+            self.stamps.client = now;
+        }
+    }
+
     fn note_readiness(&mut self, side: Side, flags: EventFlags) {
         let (from, to) = match side {
             Side::Client => (&mut self.up, &mut self.down),

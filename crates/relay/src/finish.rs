@@ -1,10 +1,10 @@
 //! The end of a session: counting, giving back, reporting, closing.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
 use rustix::io::ioctl_fionread;
-use rustix::net::{RecvFlags, recv};
+use rustix::net::{RecvFlags, Shutdown, recv, shutdown};
 
 use crate::connect;
 use crate::connection::{Connection, Counts};
@@ -166,9 +166,14 @@ impl Connection {
 
     fn count_end(&self, worker: usize, now: u64) {
         let termination = self.session.termination;
+        if termination.stage == Stage::Request
+            && let Some(cells) = self.frontend().and_then(|f| f.state.cells.get(worker))
+        {
+            cells.failed_requests.add(1);
+        }
         let client = matches!(
             (termination.cause, termination.stage),
-            (Cause::ClientAbort, Stage::Data) | (Cause::ClientTimeout, _)
+            (Cause::ClientAbort, Stage::Data | Stage::Request) | (Cause::ClientTimeout, _)
         );
         let server = matches!(
             (termination.cause, termination.stage),
@@ -220,21 +225,42 @@ impl Connection {
 
     /// Closes both sockets.
     fn close(mut self) {
-        let nolinger = |on: Option<bool>| on.unwrap_or(false);
-        let client_resets = nolinger(self.frontend().map(|frontend| frontend.socket.nolinger));
-        let server_resets = nolinger(self.backend().map(|backend| backend.socket.nolinger));
+        let client_resets = self
+            .frontend()
+            .is_some_and(|frontend| frontend.socket.nolinger);
+        let server_resets = self
+            .backend()
+            .is_some_and(|backend| backend.socket.nolinger);
+        let server = self.server.take();
+        let abrupt =
+            self.session.up != Flow::Closed || self.session.termination.cause != Cause::Normal;
+        if abrupt {
+            // The kernel answers unread bytes with a reset: a FIN goes out before it, and what the
+            // client has sent is swallowed, or the reset would destroy what it is still to read.
+            let _gone = shutdown(&self.client, Shutdown::Write);
+            swallow(self.client.as_fd());
+            if let Some(server) = &server {
+                let _gone = shutdown(server, Shutdown::Write);
+            }
+        }
         if client_resets {
             connect::reset_on_close(self.client.as_fd());
-        } else if self.session.up != Flow::Closed || self.session.termination.cause != Cause::Normal
-        {
-            // The kernel answers unread bytes with a reset, which would overtake what was sent.
-            let mut scratch = [0_u8; 4096];
-            let _nothing = recv(&self.client, &mut scratch[..], RecvFlags::TRUNC);
         }
-        if let Some(server) = self.server.take()
+        if let Some(server) = server
             && server_resets
         {
             connect::reset_on_close(server.as_fd());
+        }
+    }
+}
+
+/// Reads and forgets what has arrived, up to a bound no sender can move.
+fn swallow(fd: BorrowedFd<'_>) {
+    let mut scratch = [0_u8; 16 * 1024];
+    for _ in 0..64 {
+        match recv(fd, &mut scratch[..], RecvFlags::TRUNC) {
+            Ok((got, _)) if got == scratch.len() => {}
+            Ok(_) | Err(_) => return,
         }
     }
 }

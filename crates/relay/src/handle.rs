@@ -71,7 +71,8 @@ pub struct ListenSocket {
     pub frontend: usize,
     /// Index into [`crate::Frontend::listeners`].
     pub listener: usize,
-    /// One descriptor per worker (`SO_REUSEPORT`). With fewer, the workers share the last one.
+    /// Descriptors (`SO_REUSEPORT`): number i belongs to worker i modulo the number of workers. With
+    /// fewer than workers, the last one is shared. Several sockets of one listener are fine.
     pub fds: Vec<OwnedFd>,
 }
 
@@ -243,9 +244,11 @@ impl Relay {
             {
                 return Err(StartError::UnknownListener { frontend, listener });
             }
-            let fds = one_each(fds, workers).map_err(failed(0))?;
-            for (doors, fd) in doors.iter_mut().zip(fds) {
-                doors.push(Door::new(fd, frontend, listener));
+            let fds = enough(fds, workers).map_err(failed(0))?;
+            for (number, fd) in fds.into_iter().enumerate() {
+                if let Some(doors) = doors.get_mut(number % workers) {
+                    doors.push(Door::new(fd, frontend, listener));
+                }
             }
         }
         let shared = Arc::new(Shared::new(settings, snapshot, sink).map_err(failed(0))?);
@@ -454,9 +457,8 @@ impl RelaySettings {
     }
 }
 
-/// Exactly one descriptor for each worker: the last is shared if there are too few.
-fn one_each(mut fds: Vec<OwnedFd>, workers: usize) -> std::io::Result<Vec<OwnedFd>> {
-    fds.truncate(workers);
+/// At least one descriptor for each worker: the last is shared if there are too few.
+fn enough(mut fds: Vec<OwnedFd>, workers: usize) -> std::io::Result<Vec<OwnedFd>> {
     while fds.len() < workers {
         let Some(last) = fds.last() else { break };
         fds.push(last.try_clone()?);

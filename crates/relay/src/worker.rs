@@ -48,6 +48,8 @@ pub(crate) struct Worker {
     pub(crate) generation: u32,
     /// The clock's reading of this turn.
     pub(crate) now: u64,
+    /// Fresh sockets have just been put under watch: their events are there already.
+    pub(crate) expecting: bool,
     stopping: bool,
 }
 
@@ -98,6 +100,7 @@ impl Worker {
             runnable: VecDeque::new(),
             generation: 0,
             now,
+            expecting: false,
             stopping: false,
         })
     }
@@ -171,7 +174,7 @@ impl Worker {
             }
         }
         self.fire_timers();
-        drained
+        drained && !std::mem::take(&mut self.expecting)
     }
 
     fn is_over(&self) -> bool {

@@ -1,7 +1,9 @@
 //! The life of one connection as a value: `(phase, event) -> (phase, actions)`.
 //!
 //! ```text
-//!             Assigned            Connected
+//!   Fresh
+//!     | Begun
+//!     v       Assigned            Connected
 //!   Waiting ------------> Connecting ------------> Relaying
 //!      ^                   |    ^                     |
 //!      | OtherServer       |    | SameServer          | both directions closed,
@@ -39,6 +41,8 @@ pub(crate) enum Direction {
 /// Where the session stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
+    /// Just accepted: nothing is known of the client yet.
+    Fresh,
     /// Has no server yet: about to ask for one, or in a queue.
     Waiting,
     /// A connection to the server is being opened.
@@ -72,6 +76,8 @@ pub(crate) enum Leftover {
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Event {
+    /// The client is alive after its accept.
+    Begun,
     /// A slot on a server is ours.
     Assigned,
     /// No server is usable.
@@ -113,6 +119,8 @@ pub(crate) struct Actions {
     pub(crate) shut_server: bool,
     /// Send a FIN to the client.
     pub(crate) shut_client: bool,
+    /// Enter the backend and ask for a server.
+    pub(crate) choose: bool,
     /// Open a connection to the server at hand.
     pub(crate) connect: bool,
     /// What follows a failed attempt.
@@ -129,6 +137,7 @@ impl Actions {
         drop_server: None,
         shut_server: false,
         shut_client: false,
+        choose: false,
         connect: false,
         next: None,
         failed: false,
@@ -196,7 +205,7 @@ pub(crate) struct Session {
 impl Session {
     pub(crate) const fn new() -> Self {
         Self {
-            phase: Phase::Waiting,
+            phase: Phase::Fresh,
             up: Flow::Open,
             down: Flow::Open,
             termination: Termination {
@@ -212,6 +221,7 @@ impl Session {
     /// Takes one event. `policy` is what the backend's configuration says.
     pub(crate) fn handle(&mut self, event: Event, policy: &Policy) -> Actions {
         let actions = match self.phase {
+            Phase::Fresh => self.fresh(event),
             Phase::Waiting => self.waiting(event, policy),
             Phase::Connecting => self.connecting(event, policy),
             Phase::Pausing => self.pausing(event, policy),
@@ -223,6 +233,35 @@ impl Session {
         }
         self.check_invariants();
         actions
+    }
+
+    fn fresh(&mut self, event: Event) -> Actions {
+        match event {
+            Event::Begun => {
+                self.phase = Phase::Waiting;
+                Actions {
+                    choose: true,
+                    ..Actions::NONE
+                }
+            }
+            // Gone before anything was asked for it: a port scan, a health check that resets.
+            Event::Broken(Side::Client) => self.finish(Cause::ClientAbort, Stage::Request),
+            Event::Silent(Side::Client) => self.finish(Cause::ClientTimeout, Stage::Request),
+            Event::Killed(cause) => self.finish(cause, Stage::Request),
+            Event::Assigned
+            | Event::NoServer
+            | Event::QueueTimeout
+            | Event::Connected
+            | Event::Failed(..)
+            | Event::PauseOver
+            | Event::ClientLeft(_)
+            | Event::Ended(_)
+            | Event::Broken(Side::Server)
+            | Event::ServerDeaf
+            | Event::Flushed(_)
+            | Event::Silent(Side::Server)
+            | Event::Stalled(_) => Actions::NONE,
+        }
     }
 
     fn waiting(&mut self, event: Event, policy: &Policy) -> Actions {
@@ -249,7 +288,8 @@ impl Session {
             Event::ClientLeft(leftover) => self.client_left(leftover, policy, Stage::Queue),
             Event::Broken(Side::Client) => self.finish(Cause::ClientAbort, Stage::Data),
             Event::Killed(cause) => self.finish(cause, Stage::Queue),
-            Event::Connected
+            Event::Begun
+            | Event::Connected
             | Event::Failed(..)
             | Event::PauseOver
             | Event::Ended(_)
@@ -277,7 +317,8 @@ impl Session {
             Event::ClientLeft(leftover) => self.client_left(leftover, policy, Stage::Connect),
             Event::Broken(Side::Client) => self.finish(Cause::ClientAbort, Stage::Data),
             Event::Killed(cause) => self.finish(cause, Stage::Connect),
-            Event::Assigned
+            Event::Begun
+            | Event::Assigned
             | Event::NoServer
             | Event::QueueTimeout
             | Event::PauseOver
@@ -303,11 +344,12 @@ impl Session {
                 self.phase = Phase::Connecting;
                 Actions::CONNECT
             }
-            Event::Silent(Side::Client) => self.client_silent(),
+            Event::Silent(Side::Client) => self.finish(Cause::ClientTimeout, Stage::Connect),
             Event::ClientLeft(leftover) => self.client_left(leftover, policy, Stage::Connect),
             Event::Broken(Side::Client) => self.finish(Cause::ClientAbort, Stage::Data),
             Event::Killed(cause) => self.finish(cause, Stage::Connect),
-            Event::Assigned
+            Event::Begun
+            | Event::Assigned
             | Event::NoServer
             | Event::QueueTimeout
             | Event::Connected
@@ -378,7 +420,8 @@ impl Session {
                 }
             }
             Event::Killed(cause) => self.finish(cause, Stage::Normal),
-            Event::ClientLeft(_)
+            Event::Begun
+            | Event::ClientLeft(_)
             | Event::Assigned
             | Event::NoServer
             | Event::QueueTimeout
@@ -453,6 +496,12 @@ impl Session {
     fn failed(&mut self, failure: Failure, situation: Situation, policy: &Policy) -> Actions {
         let next = retry::next(failure, self.retries, situation, policy);
         match next {
+            // Nobody waits for the outcome any more.
+            Next::SameServer { pause: 1.. } | Next::OtherServer { pause: 1.. }
+                if self.client_silent =>
+            {
+                Actions::FINISH
+            }
             Next::GiveUp => {
                 self.blame(failure.cause(), Stage::Connect);
                 Actions {
@@ -515,7 +564,7 @@ impl Session {
     pub(crate) fn watches(&self, unsent: Unsent) -> Watches {
         match self.phase {
             Phase::Over => Watches::default(),
-            Phase::Waiting | Phase::Connecting | Phase::Pausing => Watches {
+            Phase::Fresh | Phase::Waiting | Phase::Connecting | Phase::Pausing => Watches {
                 client: (!self.client_silent).then_some(Watch::Silence),
                 server: None,
             },
