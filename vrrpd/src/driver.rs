@@ -133,6 +133,8 @@ pub(crate) struct Driver {
     /// What was wrong with the running configuration when it was taken.
     pub(crate) accepted: reload::Complaints,
     pub(crate) host: host::Settings,
+    /// `-d`
+    pub(crate) dump_at_start: bool,
     /// A reload was asked for while one was under way.
     pub(crate) reload_again: bool,
 }
@@ -161,6 +163,9 @@ impl Driver {
             if !announced && self.engine.knows_the_host() {
                 announced = true;
                 self.log.info("Startup complete");
+                if self.dump_at_start {
+                    dump::to_log(&self.engine, &self.log);
+                }
                 notify::ready();
             }
             for command in inbox.commands {

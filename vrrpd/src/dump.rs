@@ -27,6 +27,13 @@ pub(crate) fn data<K: Kernel, W: Wire>(engine: &Engine<K, W>, log: &Log) {
     write_aside(DATA, text);
 }
 
+/// `-d`: the state of everything, to the log.
+pub(crate) fn to_log<K: Kernel, W: Wire>(engine: &Engine<K, W>, log: &Log) {
+    for line in data_text(engine).unwrap_or_default().lines() {
+        log.info(line);
+    }
+}
+
 /// Writes the counters.
 pub(crate) fn stats<K: Kernel, W: Wire>(engine: &Engine<K, W>, log: &Log) {
     log.info(&format!(

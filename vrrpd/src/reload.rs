@@ -40,8 +40,10 @@ pub(crate) fn prepare(source: &Source, accepted: &Complaints) -> Prepared {
     if outcome.is_err() {
         write_check_log(&loaded);
     }
+    let mut parent = log_lines(&loaded, Process::Parent);
+    parent.insert(0, format!("Configuration file {}", source.path.display()));
     Prepared {
-        parent: log_lines(&loaded, Process::Parent),
+        parent,
         vrrp: log_lines(&loaded, Process::Vrrp),
         outcome: outcome.map_err(|mut reasons| {
             reasons.truncate(REASONS);

@@ -72,9 +72,10 @@ pub(crate) fn daemon(options: &Options, config: PathBuf) -> u8 {
     for line in unsupported(options) {
         log.write(Voice::Parent, Level::Warning, line);
     }
-    if let Some(pid) = pidfile::running(&pid_files.parent)
-        && pid != nix::unistd::getpid()
-    {
+    if refused.is_none() {
+        parent(&format!("Configuration file {}", source.path.display()));
+    }
+    if is_running(&pid_files.parent) {
         parent("daemon is already running");
         return 0;
     }
@@ -149,6 +150,11 @@ fn work(
                 "Warning - keepalived has no configuration to run",
             );
         }
+        let delay = config.global.startup_delay;
+        if !delay.is_zero() {
+            let seconds = delay.to_std().as_secs_f64();
+            log.info(&format!("Delaying startup for {seconds} seconds"));
+        }
         let engine = Engine::new(
             kernel,
             RawWire::new(),
@@ -167,11 +173,9 @@ fn work(
             loading: None,
             accepted,
             host,
+            dump_at_start: options.dump_conf,
             reload_again: false,
         };
-        if options.dump_conf {
-            crate::dump::data(&driver.engine, log);
-        }
         Ok(driver.run().await)
     });
     // A dump that hangs on its disk does not keep the daemon alive.
@@ -256,6 +260,22 @@ fn write_pid_file(path: &Path, pid: u32) -> anyhow::Result<()> {
     pidfile::write(path, pid).with_context(|| format!("cannot write pidfile {}", path.display()))
 }
 
+/// Whether the pid file names a daemon of our kind. One that names another program is
+/// left over from before a reboot: its number has been given away since.
+fn is_running(path: &Path) -> bool {
+    let Some(pid) = pidfile::running(path) else {
+        return false;
+    };
+    if pid == nix::unistd::getpid() {
+        return false;
+    }
+    let name = |pid: &str| std::fs::read_to_string(format!("/proc/{pid}/comm"));
+    match (name(&pid.to_string()), name("self")) {
+        (Ok(other), Ok(own)) => other == own || other.trim_end().starts_with("keepalived"),
+        _ => true,
+    }
+}
+
 enum Side {
     Launcher,
     Daemon,
@@ -295,6 +315,27 @@ mod tests {
         for wrong in ["8", "9", "kern", "local8", "", "-1"] {
             assert_eq!(facility(wrong), None, "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn a_pid_file_of_another_program_stops_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("pid");
+        let mut other = std::process::Command::new("/bin/sleep")
+            .arg("60")
+            .spawn()
+            .unwrap();
+        pidfile::write(&path, other.id()).unwrap();
+        // Until it has become another program, it is still a copy of this one.
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        while is_running(&path) {
+            assert!(std::time::Instant::now() < deadline);
+            std::thread::yield_now();
+        }
+        other.kill().unwrap();
+        other.wait().unwrap();
+        pidfile::write(&path, std::process::id()).unwrap();
+        assert!(!is_running(&path), "our own number is nobody else's");
     }
 
     #[test]
