@@ -195,8 +195,13 @@ fn descriptor(
     let valid = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
     match number.parse() {
         Ok(number) if valid => {
-            environment
-                .descriptor(number)
+            // Log targets look at theirs only when they write.
+            let usable = if accepts.datagram {
+                Ok(())
+            } else {
+                environment.descriptor(number)
+            };
+            usable
                 .map_err(|reason| format!("cannot use file descriptor '{number}' : {reason}."))?;
             Ok(Address::Fd(number))
         }

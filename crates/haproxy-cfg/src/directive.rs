@@ -91,6 +91,9 @@ impl Reader<'_> {
             }
             ".endif" => {
                 if self.extra(line) {
+                    if !blocks.is_empty() {
+                        self.fatal_near(line, "non-terminated '.if' block.");
+                    }
                     return;
                 }
                 if blocks.pop().is_none() {

@@ -60,8 +60,6 @@ pub(crate) struct Settings {
     pub(crate) http: BTreeMap<&'static str, bool>,
     /// `http-check` rules were written.
     pub(crate) http_check_rules: bool,
-    /// `tcp-check` rules were written.
-    pub(crate) tcp_check_rules: bool,
 }
 
 /// What `default-server` sets and a `server` line may change.

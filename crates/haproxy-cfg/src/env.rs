@@ -46,6 +46,15 @@ pub trait Environment {
 /// A configuration file is not read beyond this many bytes (64 MiB).
 pub const LARGEST_FILE: u64 = 64 << 20;
 
+/// What the system says about an error, in its own words.
+pub(crate) fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.find(" (os error ") {
+        Some(end) => text.get(..end).unwrap_or_default().to_owned(),
+        None => text,
+    }
+}
+
 /// The real machine.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Host;
@@ -71,9 +80,16 @@ impl Environment for Host {
 
     fn descriptor(&self, number: i32) -> Result<(), &'static str> {
         match std::fs::read_link(format!("/proc/self/fd/{number}")) {
-            Ok(target) if target.as_os_str().as_encoded_bytes().starts_with(b"socket:") => Ok(()),
-            Ok(_) => Err(nix::errno::Errno::ENOTSOCK.desc()),
-            Err(_) => Err(nix::errno::Errno::EBADF.desc()),
+            Ok(target)
+                if target
+                    .as_os_str()
+                    .as_encoded_bytes()
+                    .starts_with(b"socket:") =>
+            {
+                Ok(())
+            }
+            Ok(_) => Err("Socket operation on non-socket"),
+            Err(_) => Err("Bad file descriptor"),
         }
     }
 

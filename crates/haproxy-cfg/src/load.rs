@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use cfgtext::Sources;
 
 use crate::argv::{Action, Args};
-use crate::env::Environment;
+use crate::env::{Environment, reason};
 use crate::model::Config;
 use crate::reader::{Ending, Reader};
 use crate::report::{Console, Level, Message, Output};
@@ -103,14 +103,6 @@ fn files(args: &Args, environment: &dyn Environment) -> Result<Vec<PathBuf>, Str
         files.extend(names.into_iter().map(|found| path.join(found)));
     }
     Ok(files)
-}
-
-/// What the system says about an error, in its own words.
-fn reason(error: &std::io::Error) -> String {
-    error.raw_os_error().map_or_else(
-        || error.to_string(),
-        |number| nix::errno::Errno::from_raw(number).desc().to_owned(),
-    )
 }
 
 /// Reads one file; false if the others are not to be read.

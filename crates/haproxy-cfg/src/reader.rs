@@ -7,14 +7,14 @@ use std::sync::Arc;
 use cfgtext::{Sources, Span};
 
 use crate::argv::Args;
+use crate::directive::Block;
 use crate::draft::{Draft, Kind};
 use crate::env::Environment;
 use crate::keyword::{self, Handler, Status};
-use crate::directive::Block;
 use crate::line::{Line, Prefix};
-use crate::section::section_word;
 use crate::model::{Global, Place, ProxyKind};
 use crate::report::{Level, Message};
+use crate::section::section_word;
 use crate::{lex, suggest, text};
 
 /// Parsing stops when this many lines had fatal errors.
@@ -286,7 +286,7 @@ impl<'e> Reader<'e> {
                 break;
             }
         }
-        if !blocks.is_empty() && !self.abandoned {
+        if !blocks.is_empty() && !self.aborted {
             self.fatal(format!(
                 "parsing [{name}:{number}]: non-terminated '.if' block."
             ));

@@ -109,7 +109,16 @@ impl Console {
     fn line(&self, out: &mut String, level: Level, message: &str) {
         let bracketed = format!("[{}]", level.word());
         // Writing to a String cannot fail.
-        let _ = writeln!(out, "{bracketed:<10} ({}) : {message}", self.pid);
+        let _ = write!(out, "{bracketed:<10} ({}) : ", self.pid);
+        // Where the original prints the end of a word as a character, its message ends there,
+        // line end included.
+        match message.split_once('\0') {
+            Some((printed, _)) => out.push_str(printed),
+            None => {
+                out.push_str(message);
+                out.push('\n');
+            }
+        }
     }
 }
 

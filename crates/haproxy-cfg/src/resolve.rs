@@ -116,7 +116,7 @@ fn global(reader: &mut Reader<'_>) {
             _ => path,
         };
         if let Err(error) = reader.environment.read(&path) {
-            let text = nix::errno::Errno::from_raw(error.raw_os_error().unwrap_or(0)).desc();
+            let text = crate::env::reason(&error);
             reader.warn(format!(
                 "config: Can't open global server state file '{}': {text}",
                 path.display()

@@ -33,7 +33,7 @@ impl Reader<'_> {
         let from = line.arg(from_at) == "from" && !line.arg(from_at + 1).is_empty();
         if is_defaults && line.arg(from_at) == "from" && !from {
             // The original prints the end of the missing name as the wrong character.
-            self.fatal_at(line, "character '");
+            self.fatal_at(line, "character '\0");
             return;
         }
         let settings = if from {
@@ -63,6 +63,8 @@ impl Reader<'_> {
                 line,
                 "a listen section cannot inherit from a defaults section defining TCP/HTTP rules.",
             );
+            self.abort();
+            return;
         }
         self.open(line, kind, name, settings);
     }

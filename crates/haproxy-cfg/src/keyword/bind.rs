@@ -412,7 +412,9 @@ fn apply(reader: &Reader<'_>, words: &mut Words, name: &str, value: &str) -> Res
                 return Err(format!(" unknown MUX protocol '{value}'"));
             }
             if value != "none" {
-                return Err(format!("'{value}' is not supported: only plain TCP is relayed."));
+                return Err(format!(
+                    "'{value}' is not supported: only plain TCP is relayed."
+                ));
             }
         }
         _ => {}

@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{GLOBAL, Handler, Row, Status, bind, log, timeout};
+use super::{GLOBAL, Handler, Row, Status, bind, log, timeout, tune};
 use crate::line::{Line, Prefix};
 use crate::model::{Identity, StatsSocket};
 use crate::number::{self, DelayError, Unit};
@@ -47,9 +47,9 @@ const FULL: Status = Status::Full;
 
 /// The table.
 pub(crate) const ROWS: &[Row] = &[
-    row("ca-base", Some(1), TLS, tls_folder),
+    row("ca-base", Some(1), TLS, tune::tls_folder),
     row("close-spread-time", None, FULL, close_spread_time),
-    row("crt-base", Some(1), TLS, tls_folder),
+    row("crt-base", Some(1), TLS, tune::tls_folder),
     row(
         "default-path",
         None,
@@ -65,11 +65,11 @@ pub(crate) const ROWS: &[Row] = &[
     row("httpclient.resolvers.prefer", None, HTTP, ignore),
     row("httpclient.ssl.ca-file", None, HTTP, ignore),
     row("httpclient.ssl.verify", None, HTTP, ignore),
-    row("issuers-chain-path", Some(1), TLS, tls_folder),
+    row("issuers-chain-path", Some(1), TLS, tune::tls_folder),
     row("lua-load", None, LUA, ignore),
     row("lua-load-per-thread", None, LUA, ignore),
     row("lua-prepend-path", None, LUA, ignore),
-    number("maxsslconn", false, TLS),
+    row("maxsslconn", Some(1), TLS, tune::positive),
     row(
         "mworker-max-reloads",
         None,
@@ -102,14 +102,29 @@ pub(crate) const ROWS: &[Row] = &[
         Status::Refused("there are no variables in TCP mode."),
         ignore,
     ),
-    row("ssl-default-bind-ciphers", Some(1), TLS, tls_ciphers),
-    row("ssl-default-bind-ciphersuites", Some(1), TLS, tls_ciphers),
-    row("ssl-default-bind-curves", Some(1), TLS, tls_ciphers),
-    row("ssl-default-bind-options", None, TLS, tls_options),
-    row("ssl-default-server-ciphers", Some(1), TLS, tls_ciphers),
-    row("ssl-default-server-ciphersuites", Some(1), TLS, tls_ciphers),
-    row("ssl-default-server-options", None, TLS, tls_options),
-    row("ssl-dh-param-file", Some(1), TLS, dh_param_file),
+    row("ssl-default-bind-ciphers", Some(1), TLS, tune::tls_ciphers),
+    row(
+        "ssl-default-bind-ciphersuites",
+        Some(1),
+        TLS,
+        tune::tls_ciphers,
+    ),
+    row("ssl-default-bind-curves", Some(1), TLS, tune::tls_ciphers),
+    row("ssl-default-bind-options", None, TLS, tune::tls_options),
+    row(
+        "ssl-default-server-ciphers",
+        Some(1),
+        TLS,
+        tune::tls_ciphers,
+    ),
+    row(
+        "ssl-default-server-ciphersuites",
+        Some(1),
+        TLS,
+        tune::tls_ciphers,
+    ),
+    row("ssl-default-server-options", None, TLS, tune::tls_options),
+    row("ssl-dh-param-file", Some(1), TLS, tune::dh_param_file),
     row("ssl-load-extra-del-ext", Some(0), TLS, ignore),
     row("ssl-load-extra-files", None, TLS, ignore),
     row("ssl-mode-async", Some(0), TLS, ignore),
@@ -117,7 +132,7 @@ pub(crate) const ROWS: &[Row] = &[
     row("ssl-provider", Some(1), TLS, ignore),
     row("ssl-provider-path", Some(1), TLS, ignore),
     row("ssl-skip-self-issued-ca", Some(0), TLS, ignore),
-    row("ssl-server-verify", Some(1), TLS, tls_verify),
+    row("ssl-server-verify", Some(1), TLS, tune::tls_verify),
     row("stats", None, FULL, stats),
     row(
         "thread-group",
@@ -148,16 +163,21 @@ pub(crate) const ROWS: &[Row] = &[
     row("tune.pool-high-fd-ratio", None, HTTP, ignore),
     row("tune.pool-low-fd-ratio", None, HTTP, ignore),
     row("tune.sched.low-latency", None, POLLER, ignore),
-    number("tune.ssl.cachesize", false, TLS),
-    number("tune.ssl.capture-buffer-size", false, TLS),
+    row("tune.ssl.cachesize", Some(1), TLS, tune::positive),
+    row("tune.ssl.capture-buffer-size", Some(1), TLS, tune::positive),
     number("tune.ssl.capture-cipherlist-size", false, TLS),
-    row("tune.ssl.default-dh-param", Some(1), TLS, dh_param_size),
+    row(
+        "tune.ssl.default-dh-param",
+        Some(1),
+        TLS,
+        tune::dh_param_size,
+    ),
     row("tune.ssl.force-private-cache", Some(0), TLS, ignore),
-    number("tune.ssl.hard-maxrecord", false, TLS),
+    row("tune.ssl.hard-maxrecord", Some(1), TLS, tune::positive),
     row("tune.ssl.keylog", None, TLS, ignore),
-    row("tune.ssl.lifetime", None, TLS, ignore),
-    number("tune.ssl.maxrecord", false, TLS),
-    number("tune.ssl.ssl-ctx-cache-size", false, TLS),
+    row("tune.ssl.lifetime", None, TLS, tune::lifetime),
+    row("tune.ssl.maxrecord", Some(1), TLS, tune::positive),
+    row("tune.ssl.ssl-ctx-cache-size", Some(1), TLS, tune::positive),
     row("tune.vars.check-max-size", None, MEMORY, ignore),
     row("tune.vars.global-max-size", None, MEMORY, ignore),
     row("tune.vars.proc-max-size", None, MEMORY, ignore),
@@ -241,7 +261,7 @@ pub(crate) const ROWS: &[Row] = &[
         "cpu-map",
         None,
         Status::Accepted("workers are not pinned"),
-        cpu_map,
+        tune::cpu_map,
     ),
     row("setenv", None, FULL, setenv),
     row("presetenv", None, FULL, setenv),
@@ -262,166 +282,37 @@ pub(crate) const ROWS: &[Row] = &[
     number("maxconnrate", true, FULL),
     number("maxsessrate", true, FULL),
     number("maxsslrate", true, TLS),
-    number("maxcomprate", false, HTTP),
-    number("maxcompcpuusage", false, HTTP),
+    row("maxcomprate", Some(1), HTTP, tune::checked),
+    row("maxcompcpuusage", Some(1), HTTP, tune::checked),
     number("maxzlibmem", false, HTTP),
     number("maxpipes", true, FULL),
     number("ulimit-n", true, FULL),
     number("fd-hard-limit", true, FULL),
-    row("tune.bufsize", Some(1), FULL, bufsize),
+    row("tune.bufsize", Some(1), FULL, tune::bufsize),
     number("tune.maxaccept", false, FULL),
     number("tune.maxpollevents", false, FULL),
-    number("tune.maxrewrite", false, HTTP),
+    row("tune.maxrewrite", Some(1), HTTP, tune::checked),
     number("tune.pipesize", false, FULL),
     number("tune.rcvbuf.client", true, FULL),
     number("tune.rcvbuf.server", true, FULL),
     number("tune.sndbuf.client", true, FULL),
     number("tune.sndbuf.server", true, FULL),
     number("tune.recv_enough", false, POLLER),
-    row("tune.idletimer", Some(1), HTTP, ignore),
+    row("tune.idletimer", Some(1), HTTP, tune::idle_timer),
     number("tune.http.cookielen", false, HTTP),
     number("tune.http.logurilen", false, HTTP),
-    number("tune.http.maxhdr", false, HTTP),
-    number("tune.comp.maxlevel", false, HTTP),
+    row("tune.http.maxhdr", Some(1), HTTP, tune::checked),
+    row("tune.comp.maxlevel", Some(1), HTTP, tune::checked),
     number("tune.buffers.limit", false, MEMORY),
     number("tune.buffers.reserve", false, MEMORY),
     number("tune.runqueue-depth", false, POLLER),
-    number("tune.pattern.cache-size", false, MEMORY),
+    row("tune.pattern.cache-size", Some(1), MEMORY, tune::checked),
 ];
 
 fn ignore(_: &mut Reader<'_>, _: &Line) {}
 
 fn path(word: &str) -> PathBuf {
     PathBuf::from(OsString::from_vec(text::decode(word)))
-}
-
-fn tls_folder(reader: &mut Reader<'_>, line: &Line) {
-    let keyword = line.arg(0).to_owned();
-    if line.arg(1).is_empty() {
-        reader.fatal_at(
-            line,
-            format!("global statement '{keyword}' expects a directory path as an argument."),
-        );
-        return;
-    }
-    let name = if keyword == "ca-base" {
-        "ca-base"
-    } else {
-        "crt-base"
-    };
-    if reader.numbers.insert(name, 1).is_some() {
-        reader.fatal_at(line, format!("'{keyword}' already specified."));
-    }
-}
-
-fn tls_ciphers(reader: &mut Reader<'_>, line: &Line) {
-    if line.arg(1).is_empty() {
-        reader.fatal_at(
-            line,
-            format!(
-                "global statement '{}' expects a cipher suite as an argument.",
-                line.arg(0)
-            ),
-        );
-    }
-}
-
-fn tls_options(reader: &mut Reader<'_>, line: &Line) {
-    let keyword = line.arg(0).to_owned();
-    if line.arg(1).is_empty() {
-        reader.fatal_at(
-            line,
-            format!("global statement '{keyword}' expects an option as an argument."),
-        );
-        return;
-    }
-    let mut at = 1;
-    while !line.arg(at).is_empty() {
-        match line.arg(at) {
-            "ssl-min-ver" | "ssl-max-ver" => {
-                let (word, version) = (line.arg(at), line.arg(at + 1));
-                if version.is_empty() {
-                    reader.fatal_at(line, format!("'{word}' : missing the ssl/tls version on global statement '{keyword}'."));
-                    return;
-                }
-                if !matches!(
-                    version,
-                    "SSLv3" | "TLSv1.0" | "TLSv1.1" | "TLSv1.2" | "TLSv1.3"
-                ) {
-                    reader.fatal_at(
-                        line,
-                        format!(
-                            "'{version}' : unknown ssl/tls version on global statement '{keyword}'."
-                        ),
-                    );
-                    return;
-                }
-                at += 1;
-            }
-            "no-sslv3" | "no-tlsv10" | "no-tlsv11" | "no-tlsv12" | "no-tlsv13" | "force-sslv3"
-            | "force-tlsv10" | "force-tlsv11" | "force-tlsv12" | "force-tlsv13"
-            | "no-tls-tickets" => {}
-            "prefer-client-ciphers" if keyword == "ssl-default-bind-options" => {}
-            other => {
-                reader.fatal_at(
-                    line,
-                    format!("unknown option '{other}' on global statement '{keyword}'."),
-                );
-                return;
-            }
-        }
-        at += 1;
-    }
-}
-
-fn tls_verify(reader: &mut Reader<'_>, line: &Line) {
-    match line.arg(1) {
-        "" => reader.fatal_at(line, "'ssl-server-verify' expects an integer argument."),
-        "none" | "required" => {}
-        _ => reader.fatal_at(
-            line,
-            "'ssl-server-verify' expects 'none' or 'required' as argument.",
-        ),
-    }
-}
-
-fn dh_param_file(reader: &mut Reader<'_>, line: &Line) {
-    let file = line.arg(1).to_owned();
-    if file.is_empty() {
-        reader.fatal_at(
-            line,
-            "'ssl-dh-param-file' expects a file path as an argument.",
-        );
-    } else if !reader.readable(&file) {
-        reader.fatal_at(
-            line,
-            format!("'ssl-dh-param-file': unable to load DH parameters from file <{file}>."),
-        );
-    }
-}
-
-fn dh_param_size(reader: &mut Reader<'_>, line: &Line) {
-    if line.arg(1).is_empty() {
-        reader.fatal_at(
-            line,
-            "'tune.ssl.default-dh-param' expects an integer argument.",
-        );
-    } else if number::atoi(line.arg(1)) < 1024 {
-        reader.fatal_at(line, "'tune.ssl.default-dh-param' expects a value >= 1024.");
-    }
-}
-
-fn bufsize(reader: &mut Reader<'_>, line: &Line) {
-    if line.arg(1).is_empty() {
-        reader.fatal_at(line, "'tune.bufsize' expects an integer argument.");
-        return;
-    }
-    let value = number::atol(line.arg(1));
-    if value <= 0 {
-        reader.fatal_at(line, "'tune.bufsize' expects a positive integer argument.");
-        return;
-    }
-    reader.numbers.insert("tune.bufsize", value);
 }
 
 /// A delay of the global section; `near` chooses the form of the place.
@@ -750,12 +641,6 @@ fn max_spread_checks(reader: &mut Reader<'_>, line: &Line) {
         Ok(millis) => reader.global.max_spread_checks = timeout::setting(millis),
         Err(DelayError::Overflow) => reader.fatal_near(line, format!("timer overflow in argument <{word}> to <max-spread-checks>, maximum value is 2147483647 ms (~24.8 days).")),
         Err(DelayError::Unexpected(wrong)) => reader.fatal_near(line, format!("unsupported character '{wrong}' in 'max-spread-checks' (wants an integer delay).")),
-    }
-}
-
-fn cpu_map(reader: &mut Reader<'_>, line: &Line) {
-    if line.arg(1).is_empty() || line.arg(2).is_empty() {
-        reader.fatal_at(line, "cpu-map expects a process number  ('all', 'odd', 'even', a number from 1 to 64 or a range),  followed by a list of CPU ranges with numbers from 0 to 63.");
     }
 }
 

@@ -42,11 +42,14 @@ pub(crate) fn declare(reader: &mut Reader<'_>, draft: &mut Draft, line: &Line) {
 /// `max-keep-alive-queue`
 pub(crate) fn keep_alive_queue(reader: &mut Reader<'_>, draft: &mut Draft, line: &Line) {
     if !draft.has_backend() {
-        reader.warn_at(line, format!(
-            "max-keep-alive-queue will be ignored because {} '{}' has no backend capability",
-            draft.word(),
-            draft.name
-        ));
+        reader.warn_at(
+            line,
+            format!(
+                "max-keep-alive-queue will be ignored because {} '{}' has no backend capability",
+                draft.word(),
+                draft.name
+            ),
+        );
     }
 }
 

@@ -9,6 +9,7 @@ pub(crate) mod option;
 pub(crate) mod proxy;
 pub(crate) mod server;
 pub(crate) mod timeout;
+pub(crate) mod tune;
 
 use crate::draft::{Draft, Kind};
 use crate::line::Line;

@@ -357,13 +357,6 @@ fn retry_on(reader: &mut Reader<'_>, draft: &mut Draft, line: &Line) {
         "503",
         "504",
     ];
-    if !draft.has_backend() {
-        reader.fatal_at(
-            line,
-            "'retry-on' only available in backend or listen section",
-        );
-        return;
-    }
     if line.arg(1).is_empty() {
         reader.fatal_at(
             line,
@@ -372,7 +365,10 @@ fn retry_on(reader: &mut Reader<'_>, draft: &mut Draft, line: &Line) {
         return;
     }
     if !draft.has_backend() {
-        reader.fatal_at(line, "'retry-on' only available in backend or listen section");
+        reader.fatal_at(
+            line,
+            "'retry-on' only available in backend or listen section",
+        );
         return;
     }
     for word in line.words.iter().skip(1) {

@@ -586,7 +586,9 @@ fn apply(
                 port,
             } = parsed
             else {
-                return Err(format!("'addr {value}' is not supported: only IP addresses are checked"));
+                return Err(format!(
+                    "'addr {value}' is not supported: only IP addresses are checked"
+                ));
             };
             settings.check_addr = Some(ip);
             if let Port::Range(port, _) = port
@@ -673,6 +675,11 @@ fn apply(
         "redir" => {
             missing("<prefix> as argument.")?;
             settings.redir = true;
+        }
+        "proto" if value != "none" => {
+            return Err(format!(
+                "'proto {value}' is not supported: only plain TCP is relayed"
+            ));
         }
         "verify" => match value {
             "none" | "required" => {}
