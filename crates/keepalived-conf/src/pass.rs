@@ -208,6 +208,12 @@ impl<'a> Pass<'a> {
         self.report("config", Severity::Error, &text.into());
     }
 
+    /// The same for what is mended in a way that the manual names.
+    pub(crate) fn mend(&mut self, text: impl Into<String>) {
+        self.findings.faulty = true;
+        self.report("config", Severity::Warning, &text.into());
+    }
+
     /// The complaint about a number, and then what is made of it.
     pub(crate) fn number<T>(&mut self, result: Result<T, Faulty<T>>) -> Option<T> {
         match result {

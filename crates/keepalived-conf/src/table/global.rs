@@ -17,11 +17,11 @@ const RELOAD: &str = "a reload comes from SIGHUP alone";
 
 /// The keywords.
 pub(super) const ROWS: &[Row] = &[
-    Row::full(
+    Row::accepted(
         "router_id",
         "TEXT",
         other::router_id,
-        "the machine in dumps; the host's name unless given",
+        "it names the machine in mails and dumps, which are not made",
     ),
     Row::full(
         "vrrp_address_lease",
@@ -47,11 +47,11 @@ pub(super) const ROWS: &[Row] = &[
         other::dynamic_interfaces,
         "interfaces may be missing at start",
     ),
-    Row::full(
+    Row::accepted(
         "default_interface",
         "NAME",
         other::default_interface,
-        "interface of addresses without one, eth0 unless given",
+        "every address is on its instance's interface or on the one it names",
     ),
     Row::full(
         "vrrp_version",
@@ -101,11 +101,11 @@ pub(super) const ROWS: &[Row] = &[
         vrrp::group4,
         "multicast group for IPv4, 224.0.0.18 unless given",
     ),
-    Row::full(
+    Row::accepted(
         "vrrp_mcast_group6",
         "ADDRESS",
         vrrp::group6,
-        "multicast group for IPv6, ff02::12 unless given",
+        "IPv6 virtual routers cannot be run",
     ),
     Row::full(
         "vrrp_garp_master_delay",
@@ -149,11 +149,11 @@ pub(super) const ROWS: &[Row] = &[
         vrrp::garp_interval,
         "least time between two gratuitous ARPs",
     ),
-    Row::full(
+    Row::accepted(
         "vrrp_gna_interval",
         "SECONDS",
         vrrp::gna_interval,
-        "least time between two neighbour advertisements",
+        "IPv6 virtual routers cannot be run",
     ),
     Row::full(
         "vrrp_min_garp",
@@ -246,11 +246,11 @@ pub(super) const ROWS: &[Row] = &[
         other::include_check,
         "which missing files are errors",
     ),
-    Row::full(
+    Row::accepted(
         "random_seed",
         "NUMBER",
         other::random_seed,
-        "makes ${_RANDOM} repeatable in keepalived; the value is checked",
+        "the value is checked; ${_RANDOM} is not made repeatable",
     ),
     Row::accepted(
         "reload_check_config",

@@ -170,18 +170,18 @@ pub(super) const ROWS: &[Row] = &[
     Row::refused("SSL", "{ ... }", nothing, checkers::REASON)
         .with_process(Process::Checker)
         .with_action(Action::Skip),
-    Row::full(
+    Row::refused(
         "instance",
         "NAME",
         name_instance,
-        "part of the pid files' names",
+        "pid files are where the command line says",
     )
     .with_process(Process::Parent),
-    Row::full(
+    Row::refused(
         "use_pid_dir",
         "",
         use_pid_dir,
-        "pid files go to /run/keepalived",
+        "pid files are where the command line says",
     )
     .with_process(Process::Parent),
     Row::refused(

@@ -512,7 +512,7 @@ pub(super) fn auth_pass(pass: &mut Pass<'_>, line: &Line) -> Handled {
     const LENGTH: usize = 8;
     let word = pass.word(line, 1)?;
     if word.bytes.len() > LENGTH {
-        pass.complain(format!("Truncating auth_pass to {LENGTH} characters"));
+        pass.mend(format!("Truncating auth_pass to {LENGTH} characters"));
     }
     let bytes: Vec<u8> = word.bytes.iter().copied().take(LENGTH).collect();
     set(pass, |instance| instance.auth_pass = bytes);
