@@ -60,6 +60,22 @@ fn a_balancer_that_cannot_start_says_why_as_the_original_does() -> anyhow::Resul
     )?;
     compare("unknown keyword", &OWNERS.replace("balance ", "balanse "))?;
     compare("empty", "")?;
+    // In the foreground, since the jail is entered after the background.
+    contest.write(
+        HAPROXY_CFG,
+        OWNERS
+            .replace("chroot /var/lib/haproxy", "chroot /var/lib/none")
+            .as_bytes(),
+    )?;
+    let foreground = ["-db", "-f", HAPROXY_CFG];
+    let jailed = [
+        contest.balancer(Ours, &foreground)?,
+        contest.balancer(Original, &foreground)?,
+    ];
+    assert_eq!(
+        jailed[0], jailed[1],
+        "no folder for the jail: ours, then the original's"
+    );
     for whose in [Ours, Original] {
         let running = contest.host(whose)?.processes_named(&["haproxy"])?;
         assert!(
@@ -109,6 +125,10 @@ fn a_router_checks_its_file_as_the_original_does() -> anyhow::Result<()> {
             OWNERS_VRRP.as_bytes()[..1200].into(),
         ),
         ("ten megabytes", big.into()),
+        (
+            "binary",
+            (0..4096u32).map(|i| (i * 7 % 251) as u8).collect(),
+        ),
         (
             "unknown keyword in the instance",
             OWNERS_VRRP
