@@ -9,6 +9,7 @@ mod engine;
 mod host;
 mod limit;
 mod log;
+mod neighbour;
 mod reload;
 mod run;
 mod script;

@@ -1,6 +1,6 @@
 //! Carrying out what a virtual router wants.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 
 use daemonkit::syslog::Level as SyslogLevel;
@@ -14,6 +14,7 @@ use vrrp_proto::vrrp::Advert;
 use super::{Engine, slot};
 use crate::limit::Verdict;
 use crate::log::Voice;
+use crate::neighbour;
 use crate::wire::Wire;
 
 /// Whether a line may be kept back when it comes too often.
@@ -95,23 +96,21 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
     }
 
     fn send_garp(&mut self, now: Time, address: IpAddr, interface: &str) {
-        let IpAddr::V4(address) = address else {
-            // vrrp-proto has no neighbour advertisement; the kernel answers for the
-            // address when it is asked.
-            return;
-        };
         let Some(link) = self.view.link_by_name(interface) else {
             return;
         };
         let (Some(mac), Some(ifindex)) = (link.ethernet(), NonZeroU32::new(link.index)) else {
             return;
         };
-        if link.no_arp || link.loopback || address == Ipv4Addr::UNSPECIFIED {
+        if link.no_arp || link.loopback {
             return;
         }
-        let frame = arp::gratuitous(mac, address);
+        let frame = match address {
+            IpAddr::V4(address) => arp::gratuitous(mac, address).to_vec(),
+            IpAddr::V6(address) => neighbour::advertisement(mac, address),
+        };
         if let Err(error) = self.wire.send_frame(ifindex, &frame) {
-            let line = format!("Cannot send gratuitous ARP on {interface} for {address}: {error}");
+            let line = format!("Cannot announce {address} on {interface}: {error}");
             self.log_limited(now, &line);
         }
     }
