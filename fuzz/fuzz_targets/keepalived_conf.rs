@@ -18,6 +18,6 @@ fuzz_target!(|bytes: &[u8]| {
     assert!([0, 2, 5, 6].contains(&loaded.test_exit));
     assert!(loaded.start != Start::Run || loaded.config.is_some());
     for diagnostic in &loaded.diagnostics {
-        cfgtext::render::rich(&loaded.sources, diagnostic);
+        let _ = cfgtext::render::rich(&loaded.sources, diagnostic);
     }
 });
