@@ -18,6 +18,8 @@ use super::logfmt;
 /// Make it before `chroot(2)`; the identity (pid, tag) comes in at [`super::Daemon::start`].
 #[derive(Debug)]
 pub(crate) struct LogTargets {
+    /// Of the `global` section.
+    global: Vec<Arc<Target>>,
     /// One list per proxy of the configuration.
     proxies: Vec<Vec<Arc<Target>>>,
 }
@@ -28,12 +30,13 @@ impl LogTargets {
     pub(crate) fn open(config: &Config) -> Self {
         let mut sinks = Sinks::default();
         let mut open = |target: &LogTarget| Arc::new(Target::new(settings(target), &mut sinks));
+        let global = config.global.log.iter().map(&mut open).collect();
         let proxies = config
             .proxies
             .iter()
             .map(|proxy| proxy.log.targets.iter().map(&mut open).collect())
             .collect();
-        Self { proxies }
+        Self { global, proxies }
     }
 }
 
@@ -68,6 +71,7 @@ fn settings(target: &LogTarget) -> Settings {
 /// The log of a running process.
 #[derive(Debug)]
 pub(super) struct Logs {
+    global: Logger,
     proxies: Vec<ProxyLogger>,
     /// Index into `proxies` by proxy id, for those that accept sessions.
     by_id: BTreeMap<u32, usize>,
@@ -117,7 +121,7 @@ impl Logs {
                 by_id.insert(proxy.id, index);
             }
             let list = lists.next().unwrap_or_default();
-            ProxyLogger::new(&proxy.log, list, header(config, proxy, identity))
+            ProxyLogger::new(&proxy.log, list, header(config, Some(proxy), identity))
         });
         let proxies = proxies.collect();
         let console = match identity.console {
@@ -126,6 +130,7 @@ impl Logs {
             Console::Quiet => None,
         };
         Self {
+            global: Logger::new(targets.global, header(config, None, identity)),
             proxies,
             by_id,
             console,
@@ -138,6 +143,12 @@ impl Logs {
         if let Some(log) = self.proxies.get(proxy) {
             self.send(&log.logger, level, text);
         }
+    }
+
+    /// Writes `text` to the log of the `global` section and, as a warning, to standard error.
+    pub(super) fn warn_global(&self, level: Level, text: &str) {
+        self.send(&self.global, level, text);
+        self.console(Mark::Warning, text);
     }
 
     /// Writes `text` to standard error, as far as somebody reads it.
@@ -161,7 +172,8 @@ impl Logs {
 
     /// Lines lost so far.
     pub(super) fn dropped(&self) -> u64 {
-        self.proxies.iter().map(|log| log.logger.dropped()).sum()
+        let proxies = self.proxies.iter().map(|log| log.logger.dropped());
+        self.global.dropped() + proxies.sum::<u64>()
     }
 
     fn send(&self, logger: &Logger, level: Level, text: &str) {
@@ -191,12 +203,9 @@ impl Logs {
     }
 }
 
-fn header(config: &Config, proxy: &Proxy, identity: &Identity) -> Header {
-    let tag = proxy
-        .log
-        .log_tag
-        .as_ref()
-        .or(config.global.log_tag.as_ref());
+fn header(config: &Config, proxy: Option<&Proxy>, identity: &Identity) -> Header {
+    let own = proxy.and_then(|proxy| proxy.log.log_tag.as_ref());
+    let tag = own.or(config.global.log_tag.as_ref());
     let hostname = config.global.log_send_hostname.as_ref();
     Header {
         tag: tag.unwrap_or(&identity.tag).clone(),

@@ -1,7 +1,7 @@
 //! The control plane: everything that is not moving bytes.
 //!
 //! It builds the data path's settings from the configuration ([`build`]), runs the server checks
-//! and acts on them ([`health`], [`plane`]), writes the log ([`logging`]) and serves the admin
+//! and acts on them ([`health`], [`transition`]), writes the log ([`logging`]) and serves the admin
 //! sockets ([`api`]). All of it lives on one thread with a runtime of its own, so that nothing
 //! here can make a connection wait.
 
@@ -15,6 +15,7 @@ mod logging;
 mod plane;
 mod server;
 mod stop;
+mod transition;
 
 #[cfg(test)]
 mod tests;

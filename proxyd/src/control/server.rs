@@ -1,7 +1,7 @@
 //! What the control plane knows of one server beyond the data path's pool.
 
 use std::borrow::Cow;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use haproxy_cfg::model;
 use healthcheck::fsm::{Health, State, Thresholds};
@@ -50,6 +50,8 @@ pub(super) struct CheckState {
     pub(super) verdict: Verdict,
     /// Off by `disable health`.
     pub(super) enabled: bool,
+    /// Off for as long as the server is in maintenance.
+    pub(super) paused: bool,
     /// A check is under way.
     pub(super) running: bool,
     /// Failed checks while the server was up.
@@ -69,6 +71,8 @@ pub(super) struct ServerState {
     downtime: u64,
     /// Transitions from up to down.
     pub(super) downs: u64,
+    /// When it last came up: slow start begins here.
+    up_since: Option<Instant>,
     /// What `show servers state` gives as health of a server without checks.
     idle_health: u32,
 }
@@ -93,6 +97,7 @@ impl ServerState {
                 duration: Duration::ZERO,
                 verdict: Verdict::Neutral,
                 enabled: true,
+                paused: server.disabled,
                 running: false,
                 failures: 0,
             }
@@ -108,6 +113,7 @@ impl ServerState {
             last_change: now,
             downtime: 0,
             downs: 0,
+            up_since: None,
             idle_health: if server.disabled { 0 } else { 2 },
         }
     }
@@ -160,16 +166,31 @@ impl ServerState {
         self.idle_health = 0;
         if let Some(check) = &mut self.check {
             check.health.force(State::Down);
-            check.status = Status::Initializing;
+            check.paused = true;
         }
+    }
+
+    /// It takes connections again, slowly at first if `slowstart` says so.
+    pub(super) fn came_up(&mut self) {
+        self.operational = relay::Operational::Up;
+        self.up_since = Some(Instant::now());
+    }
+
+    /// How far slow start has come, in percent; `None` if it is over or never began.
+    pub(super) fn throttle(&self, slowstart: Option<Duration>) -> Option<u32> {
+        let slowstart = slowstart?.as_millis().max(1);
+        let elapsed = self.up_since?.elapsed().as_millis();
+        let percent = u32::try_from(elapsed * 100 / slowstart).ok()?;
+        (self.is_running() && percent < 100).then_some(percent)
     }
 
     /// Leaves maintenance: up until a check says otherwise. The time in maintenance is not added
     /// up as downtime.
     pub(super) fn leave_maintenance(&mut self, now: u64) {
         self.last_change = now;
-        self.operational = relay::Operational::Up;
-        if let Some(check) = &mut self.check {
+        self.came_up();
+        if let Some(check) = self.check.as_mut().filter(|check| check.enabled) {
+            check.paused = false;
             check.health.restart();
         }
     }

@@ -115,7 +115,16 @@ impl Plane {
     fn stop_all(&mut self) {
         self.stopping = true;
         let order: Vec<usize> = self.by_stop_order().collect();
+        let mut sockets_stopped = false;
         for proxy in order {
+            let frontend = self
+                .config
+                .proxies
+                .get(proxy)
+                .is_some_and(|p| p.kind.has_frontend());
+            if !frontend && !std::mem::replace(&mut sockets_stopped, true) {
+                self.say_sockets_stopped();
+            }
             let status = self.fronts.get_mut(proxy);
             let stopped = status.as_deref() == Some(&FrontStatus::Stopped);
             if let Some(status) = status {
@@ -126,21 +135,27 @@ impl Plane {
                 self.log_stopped(proxy);
             }
         }
+        if !sockets_stopped {
+            self.say_sockets_stopped();
+        }
+    }
+
+    /// The admin sockets are a frontend called GLOBAL in the original, which has no log.
+    fn say_sockets_stopped(&self) {
+        let total = self.cli_total;
+        let text = format!("Proxy GLOBAL stopped (cumulated conns: FE: {total}, BE: {total}).");
+        self.logs.console(Mark::Warning, &text);
     }
 
     fn hard_stop(&self) {
-        const TEXT: &str = "soft-stop running for too long, performing a hard-stop.";
-        let order: Vec<usize> = self.by_stop_order().collect();
-        for proxy in &order {
-            self.logs.log(*proxy, Level::Warning, TEXT);
-        }
-        self.logs.console(Mark::Warning, TEXT);
-        for proxy in order {
+        let text = "soft-stop running for too long, performing a hard-stop.";
+        self.logs.warn_global(Level::Warning, text);
+        for proxy in self.by_stop_order() {
             let Some(section) = self.config.proxies.get(proxy) else {
                 continue;
             };
-            let (front, back) = self.active(proxy);
-            if front + back == 0 {
+            let (front, _) = self.active(proxy);
+            if front == 0 {
                 continue;
             }
             let text = format!(

@@ -7,6 +7,7 @@ mod framing;
 mod frontend;
 mod info;
 mod output;
+mod rows;
 mod server;
 mod session;
 mod show;

@@ -74,12 +74,12 @@ pub(super) fn enable_health(context: &mut Context<'_>, words: &[&str]) -> Reply 
 
 fn switch_health(context: &mut Context<'_>, words: &[&str], enabled: bool) -> Reply {
     with(context, words, |plane, at| {
-        let check = plane
-            .server_mut(at)
-            .and_then(|server| server.check.as_mut());
-        match check {
+        let server = plane.server_mut(at);
+        let maintenance = server.as_ref().is_some_and(|s| s.admin.forced_maintenance);
+        match server.and_then(|server| server.check.as_mut()) {
             Some(check) => {
                 check.enabled = enabled;
+                check.paused &= !enabled || maintenance;
                 Reply::Silent
             }
             None if enabled => {

@@ -148,8 +148,8 @@ fn operational(state: &ServerState) -> u8 {
 /// `srv_check_state`: 1 running, 2 configured, 4 enabled, 8 paused by maintenance.
 fn check_state(state: &ServerState) -> u8 {
     state.check.as_ref().map_or(0, |check| {
-        let paused = state.admin.forced_maintenance;
-        u8::from(check.running) | 2 | (u8::from(check.enabled) << 2) | (u8::from(paused) << 3)
+        let (enabled, paused) = (u8::from(check.enabled) << 2, u8::from(check.paused) << 3);
+        u8::from(check.running) | 2 | enabled | paused
     })
 }
 
