@@ -129,7 +129,7 @@ fn reserved(config: &Config, threads: usize, supervision: Supervision) -> u64 {
 
 /// A limit that could not be had; the text is the original's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("[haproxy.main()] Cannot raise FD limit to {wanted}, limit is {limit}.")]
+#[error("Cannot raise FD limit to {wanted}, limit is {limit}.")]
 pub(crate) struct CannotRaise {
     wanted: u64,
     limit: u64,
@@ -178,7 +178,7 @@ pub(crate) fn too_low(plan: &Plan) -> Option<String> {
     let limit = Descriptors::of_process().soft;
     (limit < plan.maxsock).then(|| {
         format!(
-            "[haproxy.main()] FD limit ({limit}) too low for maxconn={}/maxsock={needed}. \
+            "FD limit ({limit}) too low for maxconn={}/maxsock={needed}. \
              Please raise 'ulimit-n' to {needed} or more to avoid any trouble.",
             plan.maxconn,
             needed = plan.maxsock,
@@ -196,8 +196,7 @@ pub(crate) fn limit_memory(megabytes: u32) -> Result<(), String> {
         current: Some(bytes),
         maximum: Some(bytes),
     };
-    setrlimit(Resource::As, limit)
-        .map_err(|_| format!("[haproxy.main()] Cannot fix MEM limit to {megabytes} megs."))
+    setrlimit(Resource::As, limit).map_err(|_| format!("Cannot fix MEM limit to {megabytes} megs."))
 }
 
 /// Forbids new processes from now on (`insecure-fork-wanted` is not set), as
@@ -308,7 +307,7 @@ mod tests {
         };
         assert_eq!(
             error.to_string(),
-            "[haproxy.main()] Cannot raise FD limit to 4000017, limit is 20000."
+            "Cannot raise FD limit to 4000017, limit is 20000."
         );
         let huge = Plan {
             maxconn: 9986,
@@ -319,7 +318,7 @@ mod tests {
         let soft = Descriptors::of_process().soft;
         if soft < u64::MAX {
             assert!(too_low(&huge).unwrap().starts_with(&format!(
-                "[haproxy.main()] FD limit ({soft}) too low for maxconn=9986/maxsock="
+                "FD limit ({soft}) too low for maxconn=9986/maxsock="
             )));
         }
     }

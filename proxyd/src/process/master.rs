@@ -97,7 +97,7 @@ impl Master {
             }
             Ok((signals, Split::Parent(child))) => (signals, child),
             Err(error) => {
-                messages.alert(&format!("[haproxy.main()] Cannot fork: {error}."));
+                messages.main_alert(&format!("Cannot fork: {error}."));
                 return ExitCode::FAILURE;
             }
         };

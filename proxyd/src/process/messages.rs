@@ -1,5 +1,6 @@
 //! Messages to the operator on standard error, in the original's form.
 
+use std::ffi::OsStr;
 use std::io::Write as _;
 
 use haproxy_cfg::report::VERSION;
@@ -11,13 +12,18 @@ use haproxy_cfg::{Level, Message};
 /// version and the path of the program.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Messages {
+    /// The name the program was called by, path included.
+    program: String,
     quiet: bool,
     introduced: bool,
 }
 
 impl Messages {
-    pub(crate) fn new() -> Self {
-        Self::default()
+    pub(crate) fn new(program: &OsStr) -> Self {
+        Self {
+            program: program.to_string_lossy().into_owned(),
+            ..Self::default()
+        }
     }
 
     /// From now on nothing is printed (`-q`, `quiet`).
@@ -39,6 +45,24 @@ impl Messages {
 
     pub(crate) fn alert(&mut self, text: &str) {
         self.print(Level::Alert, text.as_bytes());
+    }
+
+    /// A warning about the start of the process itself.
+    pub(crate) fn main_warning(&mut self, text: &str) {
+        let text = self.in_main(text);
+        self.warning(&text);
+    }
+
+    /// An alert about the start of the process itself.
+    pub(crate) fn main_alert(&mut self, text: &str) {
+        let text = self.in_main(text);
+        self.alert(&text);
+    }
+
+    /// The original tells where such messages come from by the name it was
+    /// called by.
+    fn in_main(&self, text: &str) -> String {
+        format!("[{}.main()] {text}", self.program)
     }
 
     /// Prints what reading the configuration gave.
@@ -84,11 +108,12 @@ pub(crate) fn executable() -> Option<String> {
     Some(path.to_string_lossy().into_owned())
 }
 
-/// Writes to both standard streams. A reader that went away is no reason to
-/// stop: the exit code still tells.
+/// Writes to both standard streams, the verdict on standard output after the
+/// messages that led to it. A reader that went away is no reason to stop: the
+/// exit code still tells.
 pub(crate) fn put(stdout: &[u8], stderr: &[u8]) {
+    let _ = std::io::stderr().lock().write_all(stderr);
     let mut out = std::io::stdout().lock();
     let _ = out.write_all(stdout);
     let _ = out.flush();
-    let _ = std::io::stderr().lock().write_all(stderr);
 }

@@ -68,7 +68,7 @@ fn run(args: Args, arguments: &[std::ffi::OsString]) -> ExitCode {
 
 /// `-c` and `-cc`.
 fn config_command(args: &Args) -> ExitCode {
-    let mut messages = Messages::new();
+    let mut messages = Messages::new(&args.program);
     if let Err(text) = startup::change_directory(args) {
         messages.alert(&text);
         return ExitCode::FAILURE;
@@ -103,7 +103,7 @@ fn names_a_file(args: &Args) -> bool {
 
 /// What the original answers to a command line it cannot use.
 fn refuse(error: &ArgvError, program: &OsStr) -> ExitCode {
-    let mut messages = Messages::new();
+    let mut messages = Messages::new(program);
     match error {
         ArgvError::Usage => version::print_usage(program),
         ArgvError::Alert(text) => messages.alert(text),

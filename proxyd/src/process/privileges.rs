@@ -20,13 +20,12 @@ pub(crate) fn drop_root(global: &Global, messages: &mut Messages) -> Result<(), 
     {
         // Groups of root must not stay with a process that is not root.
         if has_groups() && setgroups(&[]).is_err() {
-            messages.warning(
-                "[haproxy.main()] Failed to drop supplementary groups. Using 'gid'/'group' \
+            messages.main_warning(
+                "Failed to drop supplementary groups. Using 'gid'/'group' \
                  without 'uid'/'user' is generally useless.",
             );
         }
-        setgid(Gid::from_raw(group.id))
-            .map_err(|_| format!("[haproxy.main()] Cannot set gid {}.", group.id))?;
+        setgid(Gid::from_raw(group.id)).map_err(|_| format!("Cannot set gid {}.", group.id))?;
     }
     if let Some(user) = &global.user
         && user.id != 0
@@ -35,15 +34,14 @@ pub(crate) fn drop_root(global: &Global, messages: &mut Messages) -> Result<(), 
             // Without `group` the primary group stays; the others go.
             let _ = setgroups(&[]);
         }
-        setuid(Uid::from_raw(user.id))
-            .map_err(|_| format!("[haproxy.main()] Cannot set uid {}.", user.id))?;
+        setuid(Uid::from_raw(user.id)).map_err(|_| format!("Cannot set uid {}.", user.id))?;
     }
     Ok(())
 }
 
 fn enter(jail: &Path) -> Result<(), String> {
     let entered = chroot(jail).and_then(|()| chdir("/"));
-    entered.map_err(|_| format!("[haproxy.main()] Cannot chroot({}).", jail.display()))
+    entered.map_err(|_| format!("Cannot chroot({}).", jail.display()))
 }
 
 fn has_groups() -> bool {
@@ -64,6 +62,7 @@ pub(crate) fn harden(global: &Global) {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
     use std::path::PathBuf;
 
     use super::*;
@@ -74,14 +73,18 @@ mod tests {
             chroot: Some(PathBuf::from("/nonexistent")),
             ..Global::default()
         };
-        let error = drop_root(&global, &mut Messages::new()).unwrap_err();
-        assert_eq!(error, "[haproxy.main()] Cannot chroot(/nonexistent).");
+        let error = drop_root(&global, &mut Messages::new(OsStr::new("haproxy"))).unwrap_err();
+        assert_eq!(error, "Cannot chroot(/nonexistent).");
     }
 
     #[test]
     fn without_settings_nothing_changes() {
         let before = (Uid::current(), Gid::current());
-        drop_root(&Global::default(), &mut Messages::new()).unwrap();
+        drop_root(
+            &Global::default(),
+            &mut Messages::new(OsStr::new("haproxy")),
+        )
+        .unwrap();
         assert_eq!((Uid::current(), Gid::current()), before);
     }
 }

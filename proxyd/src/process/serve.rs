@@ -63,9 +63,9 @@ pub(crate) fn run(service: Service, messages: &mut Messages) -> Result<(), Strin
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| format!("[haproxy.main()] Cannot start the event loop: {error}."))?
+        .map_err(|error| format!("Cannot start the event loop: {error}."))?
         .block_on(serve(service, nowhere))
-        .map_err(|error| format!("[haproxy.main()] {error:#}."))
+        .map_err(|error| format!("{error:#}."))
 }
 
 async fn serve(service: Service, nowhere: Option<Nowhere>) -> anyhow::Result<()> {

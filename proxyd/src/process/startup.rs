@@ -51,7 +51,7 @@ pub(crate) struct Prepared {
 /// `Action::Run`.
 pub(crate) fn run(args: Args, arguments: &[OsString]) -> ExitCode {
     let previous = State::from_environment();
-    let mut messages = Messages::new();
+    let mut messages = Messages::new(&args.program);
     messages.set_quiet(args.quiet && !shows_all(&args));
     let mut inherited = previous
         .as_ref()
@@ -110,11 +110,10 @@ fn prepare(
     inherited: &mut Inherited,
     messages: &mut Messages,
 ) -> Result<Prepared, Refused> {
-    let stop = |messages: &mut Messages, text: &str| {
-        messages.alert(text);
+    change_directory(args).map_err(|text| {
+        messages.alert(&text);
         Refused
-    };
-    change_directory(args).map_err(|text| stop(messages, &text))?;
+    })?;
     for what in unavailable(args) {
         messages.warning(what);
     }
@@ -144,9 +143,9 @@ fn prepare(
         show_start(&plan);
     }
     if binding::listener_count(&config) == 0 {
-        let text =
-            "[haproxy.main()] No enabled listener found (check for 'bind' directives) ! Exiting.";
-        return Err(stop(messages, text));
+        let text = "No enabled listener found (check for 'bind' directives) ! Exiting.";
+        messages.main_alert(text);
+        return Err(Refused);
     }
     apply_limits(args, &config, &plan, messages)?;
     let old = if supervised {
@@ -164,7 +163,7 @@ fn prepare(
     let background =
         (args.daemon || config.global.daemon) && !args.foreground && !args.debug && !args.systemd;
     let reach = limits::too_low(&plan).map_or(Ok(()), |text| {
-        messages.alert(&text);
+        messages.main_alert(&text);
         // Without `strict-limits` it runs on, with fewer connections.
         if config.global.strict_limits {
             Err(Refused)
@@ -301,10 +300,10 @@ fn apply_limits(
 /// A limit that cannot be had stops the start only under `strict-limits`.
 fn complain(strict: bool, text: &str, messages: &mut Messages) -> Result<(), Refused> {
     if strict {
-        messages.alert(text);
+        messages.main_alert(text);
         return Err(Refused);
     }
-    messages.warning(text);
+    messages.main_warning(text);
     Ok(())
 }
 
@@ -342,7 +341,7 @@ fn bind(
     if !failed(&complaints) {
         return Ok(sockets);
     }
-    messages.alert("[haproxy.main()] Some protocols failed to start their listeners! Exiting.");
+    messages.main_alert("Some protocols failed to start their listeners! Exiting.");
     old.resume();
     sockets.return_to(inherited);
     Err(Refused)
@@ -364,8 +363,8 @@ fn open_pidfile(
         return Ok(None);
     };
     PidFile::create(path).map(Some).map_err(|_| {
-        let text = format!("[haproxy.main()] Cannot create pidfile {}", path.display());
-        messages.alert(&text);
+        let text = format!("Cannot create pidfile {}", path.display());
+        messages.main_alert(&text);
         Refused
     })
 }
@@ -388,7 +387,7 @@ fn launch(
     if prepared.ground == Ground::Background && previous.is_none() {
         match split() {
             Err(_) => {
-                messages.alert("[haproxy.main()] Cannot fork.");
+                messages.main_alert("Cannot fork.");
                 return ExitCode::FAILURE;
             }
             Ok(Split::Parent(child)) => {
@@ -448,7 +447,7 @@ pub(crate) fn finish(served: Result<(), String>, messages: &mut Messages) -> Exi
     match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(text) => {
-            messages.alert(&text);
+            messages.main_alert(&text);
             ExitCode::FAILURE
         }
     }

@@ -17,7 +17,7 @@ use nix::unistd::Pid;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Calls `probe` until it gives something.
-pub fn wait_for<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn wait_for<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + PATIENCE;
     loop {
         if let Some(found) = probe() {
@@ -29,16 +29,16 @@ pub fn wait_for<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
 }
 
 /// A directory with a configuration, and a server that answers with a line.
-pub struct Scene {
-    pub dir: tempfile::TempDir,
-    pub server: SocketAddr,
+pub(crate) struct Scene {
+    pub(crate) dir: tempfile::TempDir,
+    pub(crate) server: SocketAddr,
 }
 
 /// What the server behind the load balancer says.
-pub const GREETING: &[u8] = b"hello\n";
+pub(crate) const GREETING: &[u8] = b"hello\n";
 
 impl Scene {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let server = listener.local_addr().unwrap();
         // It lives as long as the test's process; each connection is answered
@@ -54,12 +54,12 @@ impl Scene {
         }
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
     /// Writes `t.cfg`: global lines, then a `listen` with these lines.
-    pub fn configure(&self, global: &str, listen: &str) -> PathBuf {
+    pub(crate) fn configure(&self, global: &str, listen: &str) -> PathBuf {
         let text = format!(
             "global\n{global}\ndefaults\n mode tcp\n timeout connect 5s\n timeout client 30s\n timeout server 30s\n\
              listen l1\n{listen}\n server s {}\n",
@@ -71,7 +71,7 @@ impl Scene {
     }
 
     /// A link called `haproxy` to the daemon.
-    pub fn link(&self) -> PathBuf {
+    pub(crate) fn link(&self) -> PathBuf {
         let link = self.path("haproxy");
         if !link.exists() {
             std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_proxyd"), &link).unwrap();
@@ -80,7 +80,7 @@ impl Scene {
     }
 
     /// The daemon with these arguments, in this directory.
-    pub fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(self.link());
         command
             .args(arguments)
@@ -91,7 +91,7 @@ impl Scene {
     }
 
     /// Runs the daemon to its end.
-    pub fn output(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
+    pub(crate) fn output(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
         let output = self.command(arguments).output().unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         (
@@ -102,7 +102,7 @@ impl Scene {
     }
 
     /// Starts the daemon; its messages go to the file `stderr`.
-    pub fn start(&self, arguments: &[&str]) -> Daemon {
+    pub(crate) fn start(&self, arguments: &[&str]) -> Daemon {
         let messages = std::fs::File::create(self.path("stderr")).unwrap();
         let child = self.command(arguments).stderr(messages).spawn().unwrap();
         Daemon {
@@ -112,21 +112,21 @@ impl Scene {
     }
 
     /// Fetches the greeting through a UNIX listener of this name.
-    pub fn fetch(&self, name: &str) -> Option<Vec<u8>> {
+    pub(crate) fn fetch(&self, name: &str) -> Option<Vec<u8>> {
         let stream = UnixStream::connect(self.path(name)).ok()?;
         stream.set_read_timeout(Some(PATIENCE)).ok()?;
         read_greeting(stream)
     }
 
     /// Waits until the UNIX listener of this name serves.
-    pub fn wait_until_serving(&self, name: &str) {
+    pub(crate) fn wait_until_serving(&self, name: &str) {
         wait_for("serving", || {
             (self.fetch(name).as_deref() == Some(GREETING)).then_some(())
         });
     }
 
     /// The process id in a pid file.
-    pub fn pid(&self, name: &str) -> Pid {
+    pub(crate) fn pid(&self, name: &str) -> Pid {
         let path = self.path(name);
         wait_for("pid file", || {
             let text = std::fs::read_to_string(&path).ok()?;
@@ -140,42 +140,38 @@ fn greet(mut stream: TcpStream) {
     let _ = stream.read(&mut [0; 64]);
 }
 
-pub fn read_greeting(mut stream: impl std::io::Read) -> Option<Vec<u8>> {
+pub(crate) fn read_greeting(mut stream: impl std::io::Read) -> Option<Vec<u8>> {
     let mut buffer = vec![0; GREETING.len()];
     stream.read_exact(&mut buffer).ok()?;
     Some(buffer)
 }
 
 /// A running daemon; it is killed when this goes.
-pub struct Daemon {
+pub(crate) struct Daemon {
     child: Child,
     messages: PathBuf,
 }
 
 impl Daemon {
-    pub fn pid(&self) -> Pid {
+    pub(crate) fn pid(&self) -> Pid {
         Pid::from_raw(i32::try_from(self.child.id()).unwrap())
     }
 
-    pub fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         kill(self.pid(), signal).unwrap();
     }
 
     /// What it has said so far.
-    pub fn messages(&self) -> String {
+    pub(crate) fn messages(&self) -> String {
         std::fs::read_to_string(&self.messages).unwrap()
     }
 
-    pub fn wait_for_message(&self, text: &str) {
-        wait_for(text, || self.messages().contains(text).then_some(()));
-    }
-
-    pub fn wait(&mut self) -> ExitStatus {
+    pub(crate) fn wait(&mut self) -> ExitStatus {
         wait_for("end of the daemon", || self.child.try_wait().unwrap())
     }
 
     /// The worker processes of a master, oldest first.
-    pub fn workers(&self) -> Vec<Pid> {
+    pub(crate) fn workers(&self) -> Vec<Pid> {
         children(self.pid())
     }
 }
@@ -192,10 +188,10 @@ impl Drop for Daemon {
 }
 
 /// A process that is no child of ours; it is killed when this goes.
-pub struct Stray(pub Pid);
+pub(crate) struct Stray(pub(crate) Pid);
 
 impl Stray {
-    pub fn is_gone(&self) -> bool {
+    pub(crate) fn is_gone(&self) -> bool {
         // Where nobody waits for orphans they stay behind as zombies.
         status(self.0, "State").is_none_or(|state| state.starts_with('Z'))
     }
@@ -207,7 +203,7 @@ impl Drop for Stray {
     }
 }
 
-pub fn children(pid: Pid) -> Vec<Pid> {
+pub(crate) fn children(pid: Pid) -> Vec<Pid> {
     let path = format!("/proc/{pid}/task/{pid}/children");
     std::fs::read_to_string(path)
         .unwrap_or_default()
@@ -217,7 +213,7 @@ pub fn children(pid: Pid) -> Vec<Pid> {
 }
 
 /// A line of `/proc/PID/status`.
-pub fn status(pid: Pid, name: &str) -> Option<String> {
+pub(crate) fn status(pid: Pid, name: &str) -> Option<String> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     text.lines()
         .find_map(|line| line.strip_prefix(name)?.strip_prefix(":\t"))
@@ -225,7 +221,7 @@ pub fn status(pid: Pid, name: &str) -> Option<String> {
 }
 
 /// The names of all threads.
-pub fn thread_names(pid: Pid) -> Vec<String> {
+pub(crate) fn thread_names(pid: Pid) -> Vec<String> {
     let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
     tasks
         .flatten()
@@ -235,7 +231,7 @@ pub fn thread_names(pid: Pid) -> Vec<String> {
 }
 
 /// A listening TCP socket that a daemon started from here inherits.
-pub fn listener_to_inherit() -> (OwnedFd, i32, SocketAddr) {
+pub(crate) fn listener_to_inherit() -> (OwnedFd, i32, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let fd = OwnedFd::from(listener);
@@ -245,7 +241,7 @@ pub fn listener_to_inherit() -> (OwnedFd, i32, SocketAddr) {
 }
 
 /// Removes what differs from run to run: process ids and the directory.
-pub fn normalised(text: &str, dir: &Path) -> String {
+pub(crate) fn normalised(text: &str, dir: &Path) -> String {
     let text = text.replace(&format!("{}/", dir.display()), "");
     let mut out = String::new();
     for line in text.lines() {
