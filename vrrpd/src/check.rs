@@ -5,7 +5,7 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-use keepalived_conf::{Loaded, Options, SystemEnvironment};
+use keepalived_conf::{Options, SystemEnvironment};
 
 /// Exit code when the log file cannot be opened.
 const NO_LOG_FILE: u8 = 1;
@@ -32,7 +32,10 @@ pub(crate) fn run(config: &Path, log: Option<&Path>, options: &Options) -> u8 {
         None => &mut stderr,
     };
     // A reader that went away cannot be told; the exit code still can.
-    let _ = write_lines(out, &loaded);
+    let _ = write_lines(out, loaded.test_lines());
+    // What keepalived would not say goes to standard output, so that standard error
+    // stays what scripts know.
+    let _ = write_lines(&mut std::io::stdout(), loaded.own_lines());
     loaded.test_exit
 }
 
@@ -45,8 +48,11 @@ fn open(path: &Path) -> Result<std::fs::File, (String, std::io::Error)> {
         .map_err(|error| (path.display().to_string(), error))
 }
 
-fn write_lines(out: &mut dyn Write, loaded: &Loaded) -> std::io::Result<()> {
-    for line in loaded.test_lines() {
+fn write_lines<'a>(
+    out: &mut dyn Write,
+    lines: impl Iterator<Item = &'a str>,
+) -> std::io::Result<()> {
+    for line in lines {
         writeln!(out, "{line}")?;
     }
     out.flush()
