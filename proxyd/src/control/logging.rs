@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use daemonkit::syslog::{
     Destination, Facility, Format, Header, Level, Logger, Sample, Settings, Sink, Sinks, Target,
@@ -76,6 +77,8 @@ pub(super) struct Logs {
     /// Index into `proxies` by proxy id, for those that accept sessions.
     by_id: BTreeMap<u32, usize>,
     console: Option<Arc<Sink>>,
+    /// The console has heard that a target cannot be reached; it hears so once.
+    complained: AtomicBool,
     pid: u32,
 }
 
@@ -134,6 +137,7 @@ impl Logs {
             proxies,
             by_id,
             console,
+            complained: AtomicBool::new(false),
             pid: identity.pid,
         }
     }
@@ -147,8 +151,8 @@ impl Logs {
 
     /// Writes `text` to the log of the `global` section and, as a warning, to standard error.
     pub(super) fn warn_global(&self, level: Level, text: &str) {
-        self.send(&self.global, level, text);
         self.console(Mark::Warning, text);
+        self.send(&self.global, level, text);
     }
 
     /// Writes `text` to standard error, as far as somebody reads it.
@@ -166,8 +170,8 @@ impl Logs {
 
     /// Writes `text` to the log and, as a warning, to standard error.
     pub(super) fn warn(&self, proxy: usize, level: Level, text: &str) {
-        self.log(proxy, level, text);
         self.console(Mark::Warning, text);
+        self.log(proxy, level, text);
     }
 
     /// Lines lost so far.
@@ -177,7 +181,9 @@ impl Logs {
     }
 
     fn send(&self, logger: &Logger, level: Level, text: &str) {
-        if let Some(failure) = logger.log(level, text.as_bytes()) {
+        if let Some(failure) = logger.log(level, text.as_bytes())
+            && !self.complained.swap(true, Ordering::Relaxed)
+        {
             self.console(Mark::Alert, &failure.to_string());
         }
     }

@@ -245,14 +245,14 @@ impl Plane {
             return;
         };
         let (word, name) = (section.kind.word(), &section.name);
+        self.logs.console(
+            Mark::Alert,
+            &format!("{word} '{name}' has no server available!"),
+        );
         self.logs.log(
             proxy,
             Level::Emerg,
             &format!("{word} {name} has no server available!"),
-        );
-        self.logs.console(
-            Mark::Alert,
-            &format!("{word} '{name}' has no server available!"),
         );
     }
 

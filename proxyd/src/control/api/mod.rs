@@ -178,12 +178,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Stream for T {}
 
 async fn accept(plane: Shared, listener: Listener, session: Session, room: Arc<Semaphore>) {
     loop {
-        let Ok(place) = Arc::clone(&room).acquire_owned().await else {
-            return;
-        };
         let Ok(mut stream) = listener.accept().await else {
             sleep(ACCEPT_PAUSE).await;
             continue;
+        };
+        // One client waits here for its turn, the others in the kernel's queue.
+        let Ok(place) = Arc::clone(&room).acquire_owned().await else {
+            return;
         };
         let plane = Rc::clone(&plane);
         let mut session = session.clone();

@@ -1,5 +1,7 @@
 //! The admin socket: framing, levels, formats.
 
+use std::time::Duration;
+
 use haproxy_cfg::model::ProxyKind;
 
 use super::stage::{Plan, Stage, Upstream, proxy, quick_check, server};
@@ -314,4 +316,19 @@ fn frontends_can_be_paused_and_shut() {
         stage.command("enable frontend fe"),
         "Frontend was previously shut down, cannot enable.\n\n"
     );
+}
+
+#[test]
+fn idle_clients_make_room_for_others() {
+    let mut plan = Plan::new();
+    plan.config.global.stats_maxconn = 1;
+    plan.config.global.stats_timeout = Duration::from_millis(200);
+    plan.add(proxy(ProxyKind::Backend, "be", 2), 0);
+    let stage = plan.start();
+    let idle = stage.connect(0);
+    // Whichever socket it comes to, the next one is served once the idle one is dismissed.
+    for socket in 0..3 {
+        assert_eq!(stage.raw(socket, b"show version\n"), "2.6.12\n\n");
+    }
+    drop(idle);
 }

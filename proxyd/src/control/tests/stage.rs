@@ -245,9 +245,14 @@ pub(super) fn identity() -> Identity {
 }
 
 impl Stage {
+    /// A client of an admin socket.
+    pub(super) fn connect(&self, socket: usize) -> UnixStream {
+        UnixStream::connect(self.dir.path().join(socket.to_string())).unwrap()
+    }
+
     /// Sends bytes to an admin socket (0 admin, 1 operator, 2 user) and reads until it closes.
     pub(super) fn raw(&self, socket: usize, bytes: &[u8]) -> String {
-        let mut stream = UnixStream::connect(self.dir.path().join(socket.to_string())).unwrap();
+        let mut stream = self.connect(socket);
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.write_all(bytes).unwrap();
         stream.shutdown(std::net::Shutdown::Write).unwrap();
