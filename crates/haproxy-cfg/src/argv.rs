@@ -156,7 +156,11 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Args, ArgvError> {
             }
             [letter, ..] => {
                 let Some(value) = rest.pop_front() else {
-                    return Err(ArgvError::Usage);
+                    return Err(if b"fpnmNLCS".contains(letter) {
+                        ArgvError::Alert(String::from("failed to copy argv."))
+                    } else {
+                        ArgvError::Usage
+                    });
                 };
                 valued_flag(&mut args, *letter, value)?;
             }

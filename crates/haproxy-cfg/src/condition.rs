@@ -205,6 +205,15 @@ impl Parser<'_> {
             offset += part.len() + 1;
             found.push(part.to_owned());
         }
+        let too_few = |found: usize, at: usize| ConditionError {
+            what: format!(
+                "missing arguments (got {found}/{arity}), type 'string' expected in argument {found} of predicate '{name}' used in conditional expression"
+            ),
+            at,
+        };
+        if found.len() < arity && arity > 1 {
+            return Err(too_few(found.len(), self.at + inside.len()));
+        }
         let Some(end) = end else {
             return Err(ConditionError {
                 what: format!(
@@ -214,16 +223,6 @@ impl Parser<'_> {
                 at: self.text.len(),
             });
         };
-        if found.len() < arity && arity > 1 {
-            return Err(ConditionError {
-                what: format!(
-                    "missing arguments (got {}/{arity}), type 'string' expected in argument {} of predicate '{name}' used in conditional expression",
-                    found.len(),
-                    found.len()
-                ),
-                at: self.at + end,
-            });
-        }
         self.at += end + 1;
         Ok(found)
     }

@@ -44,7 +44,7 @@ pub fn load(args: &Args, environment: &dyn Environment) -> Loaded {
             }
         }
         Err(error) => {
-            reader.say_plain(Level::Alert, error);
+            reader.alert(error);
             reader.fatal = true;
             proceed = false;
         }
@@ -102,6 +102,11 @@ fn files(args: &Args, environment: &dyn Environment) -> Result<Vec<PathBuf>, Str
         names.sort();
         files.extend(names.into_iter().map(|found| path.join(found)));
     }
+    if files.is_empty() {
+        return Err(String::from(
+            "No configuration file was found in the folders given.",
+        ));
+    }
     Ok(files)
 }
 
@@ -148,13 +153,7 @@ pub fn condition(args: &Args, environment: &dyn Environment, console: &mut Conso
         Ok(true) => {}
         Ok(false) => output.code = 1,
         Err(error) => {
-            let message = format!(
-                "{} at position {}:\n  {expression}\n  {:>width$}",
-                error.what,
-                error.at + 1,
-                "^",
-                width = error.at + 1
-            );
+            let message = format!("config : Failed to evaluate condition: {}", error.what);
             output.stderr = console.render(Level::Alert, &message);
             output.code = 2;
         }

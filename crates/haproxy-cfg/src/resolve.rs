@@ -190,12 +190,12 @@ fn check(reader: &mut Reader<'_>, draft: &mut Draft) {
     }
     let http = |draft: &Draft, key: &str| draft.settings.http.get(key).copied().unwrap_or(false);
     if tcp {
-        if http(draft, "cookie") && (back || draft.rules.contains(&"cookie")) {
+        if http(draft, "cookie") {
             reader.warn(format!(
                 "cookie will be ignored for {word} '{name}' (needs 'mode http')."
             ));
         }
-        if http(draft, "monitor-uri") && (front || draft.rules.contains(&"monitor-uri")) {
+        if http(draft, "monitor-uri") {
             reader.warn(format!(
                 "monitor-uri will be ignored for {word} '{name}' (needs 'mode http')."
             ));
@@ -204,12 +204,10 @@ fn check(reader: &mut Reader<'_>, draft: &mut Draft) {
             reader.warn(format!("Layer 7 hash not possible for {word} '{name}' (needs 'mode http'). Falling back to round robin."));
         }
         if let LogLine::Http(option, place) = &draft.settings.log_line {
-            if front || place.line >= draft.place.line && place.file == draft.place.file {
-                reader.warn(format!(
+            reader.warn(format!(
                     "parsing [{}:{}] : 'option {option}' not usable with {word} '{name}' (needs 'mode http'). Falling back to 'option tcplog'.",
                     place.file, place.line
                 ));
-            }
             draft.settings.log_line = LogLine::Tcp;
         }
     } else if !draft.broken {

@@ -1,6 +1,6 @@
 //! First lines of sections: names, `from`, and what a section inherits.
 
-use crate::draft::{Draft, Kind, Settings};
+use crate::draft::{Draft, Kind, LogLine, Settings};
 use crate::line::Line;
 use crate::model::ProxyKind;
 use crate::reader::{Reader, Section};
@@ -42,9 +42,10 @@ impl Reader<'_> {
             let inherited = self.defaults.last().filter(|_| !is_defaults);
             Some(inherited.map(|d| d.settings.clone()).unwrap_or_default())
         };
-        let Some(settings) = settings else {
+        let Some(mut settings) = settings else {
             return;
         };
+        inherit(&mut settings, kind);
         let first_extra = if from { from_at + 2 } else { 2 };
         if !is_defaults && !line.arg(first_extra).is_empty() {
             if from {
@@ -144,6 +145,22 @@ impl Reader<'_> {
             );
             self.fatal(text);
         }
+    }
+}
+
+/// Takes away what a section of this kind does not inherit.
+fn inherit(settings: &mut Settings, kind: Kind) {
+    let Kind::Proxy(kind) = kind else {
+        return;
+    };
+    if !kind.has_frontend() {
+        settings.default_backend = None;
+        settings.log_line = LogLine::None;
+        settings.http.remove("monitor-uri");
+    }
+    if !kind.has_backend() {
+        settings.layer7_balance = false;
+        settings.http.remove("cookie");
     }
 }
 

@@ -1,11 +1,11 @@
 //! "did you mean": which known word is nearest to an unknown one.
 //!
 //! The original does not count edits. Found by experiment with some 4,500 words: a word is taken
-//! as a bag of letters and of pairs of neighbouring letters, where all digits are one letter and
-//! every other character, like both ends of the word, is a gap. The distance is the sum of the
-//! squared differences of the pairs' counts plus one for each letter that only one of the words
-//! has, and a candidate counts only up to twice the length of the shorter word. 99 of 100 of the
-//! experiment's words get the original's own answer.
+//! as a bag of letters and of pairs of neighbouring letters, where case is ignored, all digits are
+//! one letter and every other character, like both ends of the word, is a gap. The distance is the
+//! sum of the differences of the pairs' counts plus one for each letter that only one of the words
+//! has, and the nearest candidate is offered only up to twice the length of the shorter word. All
+//! but 8 of the experiment's words get the original's own answer.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +25,7 @@ impl Print {
         let mut before = GAP;
         for byte in word.bytes() {
             let class = match byte {
-                b'a'..=b'z' | b'A'..=b'Z' => byte,
+                b'a'..=b'z' | b'A'..=b'Z' => byte.to_ascii_lowercase(),
                 b'0'..=b'9' => b'0',
                 _ => GAP,
             };
@@ -40,11 +40,11 @@ impl Print {
     fn distance(&self, other: &Self) -> i32 {
         fn sum<K: Ord + Copy>(a: &BTreeMap<K, i32>, b: &BTreeMap<K, i32>) -> i32 {
             let count = |map: &BTreeMap<K, i32>, key: &K| map.get(key).copied().unwrap_or(0);
-            let one = a.keys().map(|key| (count(a, key) - count(b, key)).pow(2));
+            let one = a.keys().map(|key| (count(a, key) - count(b, key)).abs());
             let two = b
                 .iter()
                 .filter(|(key, _)| !a.contains_key(key))
-                .map(|(_, value)| value.pow(2));
+                .map(|(_, value)| value.abs());
             one.chain(two).sum()
         }
         sum(&self.pairs, &other.pairs) + sum(&self.letters, &other.letters)

@@ -108,7 +108,6 @@ pub(crate) fn cookie(reader: &mut Reader<'_>, draft: &mut Draft, line: &Line) {
     if line.arg(1).is_empty() {
         reader.fatal_at(line, "'cookie' expects <cookie_name> as argument.");
     } else {
-        draft.rules.push("cookie");
         draft.settings.http.insert("cookie", true);
     }
 }
@@ -138,7 +137,6 @@ pub(crate) fn monitor_uri(reader: &mut Reader<'_>, draft: &mut Draft, line: &Lin
     if line.arg(1).is_empty() {
         reader.fatal_at(line, "'monitor-uri' expects an URI.");
     } else {
-        draft.rules.push("monitor-uri");
         draft.settings.http.insert("monitor-uri", true);
     }
 }
