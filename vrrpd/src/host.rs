@@ -58,6 +58,14 @@ impl Settings {
         }
     }
 
+    /// Gives the calling thread the scheduling class that [`Settings::apply`] gave the
+    /// main one; whether that could be had has been said there.
+    pub(crate) fn schedule_thread(&self) {
+        if self.realtime_priority.is_some() {
+            let _ = set_realtime(self.realtime_priority);
+        }
+    }
+
     /// Carries out what differs from `before`. What cannot be had is logged; the
     /// routers run without it.
     pub(crate) fn apply(&self, before: &Self, log: &Log) {

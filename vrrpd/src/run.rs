@@ -108,9 +108,18 @@ fn serve(
             return FATAL;
         }
     }
+    // Before the process takes its priorities on: scripts run with ordinary ones.
+    let runner = match Runner::start() {
+        Ok(runner) => runner,
+        Err(error) => {
+            let line = format!("cannot start the script thread: {error}");
+            log.write(Voice::Parent, Level::Err, &line);
+            return FATAL;
+        }
+    };
     let host = host::Settings::new(options).with(global);
     host.apply(&host::Settings::default(), log);
-    let code = match work(options, source, loaded, host, log) {
+    let code = match work(options, source, loaded, host, runner, log) {
         Ok(code) => code,
         Err(error) => {
             log.write(Voice::Vrrp, Level::Err, &format!("{error:#}"));
@@ -127,14 +136,17 @@ fn work(
     source: Source,
     loaded: Loaded,
     host: host::Settings,
+    runner: Runner,
     log: &Rc<Log>,
 ) -> anyhow::Result<u8> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("cannot make the event loop")?;
-    let kernel = RtNetlink::open().context("cannot open netlink")?;
-    let runner = Runner::start().context("cannot start the script thread")?;
+    // An address is only as safe as the thread that renews its lease is punctual.
+    let scheduling = host.clone();
+    let kernel = RtNetlink::open_with(move || scheduling.schedule_thread())
+        .context("cannot open netlink")?;
     let code = runtime.block_on(async {
         let clock = Clock::start();
         let switches = Switches {

@@ -44,13 +44,25 @@ impl RtNetlink {
     /// # Errors
     /// When sockets, the runtime or the thread cannot be created.
     pub fn open() -> io::Result<Self> {
+        Self::open_with(|| ())
+    }
+
+    /// As [`RtNetlink::open`]; the thread begins with `prepare`, for instance to take
+    /// on the scheduling class of the loop it serves.
+    ///
+    /// # Errors
+    /// As [`RtNetlink::open`].
+    pub fn open_with(prepare: impl FnOnce() + Send + 'static) -> io::Result<Self> {
         let queue = Arc::new(Queue::default());
         let (sender, events) = mpsc::channel(EVENTS);
         let (ready, opened) = std::sync::mpsc::sync_channel(1);
         let worker_queue = Arc::clone(&queue);
         std::thread::Builder::new()
             .name("netlink".to_owned())
-            .spawn(move || run(&worker_queue, sender, &ready))?;
+            .spawn(move || {
+                prepare();
+                run(&worker_queue, sender, &ready);
+            })?;
         match opened.recv() {
             Ok(Ok(())) => Ok(Self { queue, events }),
             Ok(Err(error)) => Err(error),
