@@ -6,6 +6,7 @@
 )]
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::panic,
     reason = "a rig that cannot be set up fails its test"
 )]
@@ -175,8 +176,7 @@ impl Setup {
         self.frontend.state = Arc::new(FrontendState::new(workers));
         self.listener.state = Arc::new(ListenerState::new(workers));
         self.frontend.listeners.push(Arc::new(self.listener));
-        let socket = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = socket.local_addr().unwrap();
+        let (socket, address) = listener();
         let snapshot = Arc::new(Snapshot {
             frontends: vec![Arc::new(self.frontend)],
             backends: vec![Arc::new(self.backend)],
@@ -197,6 +197,23 @@ impl Setup {
             ended,
         }
     }
+}
+
+/// A listener on a free port that was asked for by its number: the kernel forgets a port of its own
+/// choice when listening pauses.
+fn listener() -> (TcpListener, SocketAddr) {
+    let bound = |address: SocketAddr| {
+        let socket =
+            socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        socket.set_reuse_port(true).unwrap();
+        socket.bind(&address.into()).unwrap();
+        socket
+    };
+    let chosen = bound("127.0.0.1:0".parse().unwrap());
+    let address = chosen.local_addr().unwrap().as_socket().unwrap();
+    let socket = bound(address);
+    socket.listen(128).unwrap();
+    (socket.into(), address)
 }
 
 pub struct Rig {
