@@ -8,6 +8,7 @@
 
 mod address;
 pub mod argv;
+mod compat;
 mod condition;
 mod directive;
 mod draft;
@@ -25,6 +26,7 @@ mod section;
 mod suggest;
 mod text;
 
+pub use compat::compat_markdown;
 pub use env::{Environment, Host};
 pub use load::{Loaded, check, condition, load};
 pub use report::{Console, Level, Message};

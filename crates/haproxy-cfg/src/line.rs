@@ -1,7 +1,5 @@
 //! One line as the keyword handlers see it.
 
-use cfgtext::Span;
-
 use crate::model::Place;
 
 /// `no` or `default` before a keyword.
@@ -25,8 +23,6 @@ pub(crate) struct Line {
     pub(crate) prefix: Prefix,
     /// File and line number.
     pub(crate) place: Place,
-    /// The whole line.
-    pub(crate) span: Span,
 }
 
 impl Line {

@@ -269,7 +269,7 @@ impl<'e> Reader<'e> {
                 ));
                 break;
             }
-            self.line(text, &place, span, &mut blocks);
+            self.line(text, &place, &mut blocks);
             if self.aborted {
                 break;
             }
@@ -306,7 +306,7 @@ impl<'e> Reader<'e> {
         }
     }
 
-    fn line(&mut self, raw: &[u8], place: &Place, span: Span, blocks: &mut Vec<Block>) {
+    fn line(&mut self, raw: &[u8], place: &Place, blocks: &mut Vec<Block>) {
         let at = format!("{}:{}", place.file, place.line);
         let number = place.line.to_string().into_bytes();
         let section = match self.section {
@@ -369,7 +369,6 @@ impl<'e> Reader<'e> {
                 words,
                 prefix: Prefix::Plain,
                 place: place.clone(),
-                span,
             };
             self.directive(&line, blocks);
             self.count_error();
@@ -414,7 +413,6 @@ impl<'e> Reader<'e> {
             words,
             prefix,
             place: place.clone(),
-            span,
         };
         self.statement(&line);
         self.count_error();

@@ -40,20 +40,6 @@ pub(crate) fn decode(text: &str) -> Vec<u8> {
     out
 }
 
-/// The number of bytes that the text stands for.
-#[must_use]
-pub(crate) fn byte_len(text: &str) -> usize {
-    text.chars()
-        .map(|character| {
-            if u32::from(character) < BASE {
-                character.len_utf8()
-            } else {
-                1
-            }
-        })
-        .sum()
-}
-
 /// The first byte of the text, as text.
 #[must_use]
 pub(crate) fn first_byte(text: &str) -> String {
@@ -74,7 +60,6 @@ mod tests {
         fn bytes_survive(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
             let text = encode(&bytes);
             prop_assert_eq!(decode(&text), bytes.as_slice());
-            prop_assert_eq!(byte_len(&text), bytes.len());
         }
 
         #[test]

@@ -1,8 +1,6 @@
 //! Keywords of `defaults`, `frontend`, `backend` and `listen` (configuration manual, section 4).
 
-use super::{
-    DEFAULTS, Handler, NO_DEFAULTS, PROXY, Row, Status, bind, http, log, option, server, timeout,
-};
+use super::{Handler, NO_DEFAULTS, PROXY, Row, Status, bind, http, log, option, server, timeout};
 use crate::draft::{Draft, Kind};
 use crate::line::Line;
 use crate::model::{Balance, Mode};
@@ -512,9 +510,4 @@ fn load_state(reader: &mut Reader<'_>, draft: &mut Draft, line: &Line) {
 /// Whether the section is a `defaults` without a name, which takes no rules.
 pub(crate) fn anonymous_defaults(draft: &Draft) -> bool {
     draft.kind == Kind::Defaults && draft.name.is_empty()
-}
-
-/// Sections in which a row is known, for the documentation.
-pub(crate) const fn in_defaults(row: &Row) -> bool {
-    row.sections & DEFAULTS != 0 && row.sections & NO_DEFAULTS == 0
 }

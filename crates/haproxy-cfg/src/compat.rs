@@ -1,0 +1,76 @@
+//! The compatibility document, written from the keyword tables.
+
+use std::fmt::Write as _;
+
+use crate::keyword::{self, NO_DEFAULTS, Row, Status, bind, option, server};
+
+/// The text of `docs/compat/haproxy.md`.
+#[must_use]
+pub fn compat_markdown() -> String {
+    let mut out = String::from(
+        "# HAProxy keywords\n\n\
+         Written from the keyword tables of `crates/haproxy-cfg`; a test keeps it so.\n\n\
+         *full*: it does what it does in HAProxy 2.6 (or, for what HAProxy itself no longer has, says what it says). \
+         *accepted*: it is read and checked and has no effect here, for the reason given. \
+         *refused*: a clear error that names the line and the reason.\n",
+    );
+    heading(&mut out, "Global section", "Keyword");
+    for row in keyword::rows().filter(|row| row.sections & keyword::GLOBAL != 0) {
+        line(&mut out, row.name, row.status, "");
+    }
+    heading(&mut out, "defaults, frontend, backend, listen", "Keyword");
+    for row in keyword::rows().filter(|row| row.sections & keyword::PROXY != 0) {
+        line(&mut out, row.name, row.status, place(row));
+    }
+    heading(&mut out, "option", "Option");
+    for (name, status) in option::statuses() {
+        line(&mut out, name, status, "");
+    }
+    heading(&mut out, "Words of bind and stats socket", "Word");
+    for (name, status) in bind::statuses() {
+        line(&mut out, name, status, "");
+    }
+    heading(
+        &mut out,
+        "Words of server, default-server and server-template",
+        "Word",
+    );
+    for (name, status) in server::statuses() {
+        line(&mut out, name, status, "");
+    }
+    heading(&mut out, "Other sections", "Section");
+    for section in keyword::OTHER_SECTIONS {
+        line(&mut out, section.name, Status::Refused(section.reason), "");
+    }
+    out
+}
+
+fn place(row: &Row) -> &'static str {
+    if row.sections & NO_DEFAULTS != 0 {
+        "not in defaults"
+    } else {
+        ""
+    }
+}
+
+fn heading(out: &mut String, title: &str, column: &str) {
+    // Writing to a String cannot fail.
+    let _ = write!(
+        out,
+        "\n## {title}\n\n| {column} | Status | Note |\n|---|---|---|\n"
+    );
+}
+
+fn line(out: &mut String, name: &str, status: Status, place: &str) {
+    let (word, reason) = match status {
+        Status::Full => ("full", ""),
+        Status::Accepted(reason) => ("accepted", reason),
+        Status::Refused(reason) => ("refused", reason.trim_end_matches('.')),
+    };
+    let between = if reason.is_empty() || place.is_empty() {
+        ""
+    } else {
+        "; "
+    };
+    let _ = writeln!(out, "| `{name}` | {word} | {reason}{between}{place} |");
+}
