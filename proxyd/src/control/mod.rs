@@ -34,6 +34,7 @@ use relay::{Relay, RelaySettings, Splice};
 use tokio::sync::{mpsc, watch};
 use tokio::task::LocalSet;
 
+use self::api::Exposed;
 use self::logging::Logs;
 use self::plane::{Plane, View};
 
@@ -69,6 +70,7 @@ impl Daemon {
         targets: LogTargets,
         identity: Identity,
     ) -> anyhow::Result<Self> {
+        let exposed = exposed(&config, &bound.listeners)?;
         let built = build::build(&config, &identity, bound.listeners)?;
         let logs = Arc::new(Logs::new(&config, targets, &identity));
         let sink: Arc<dyn relay::SessionSink> = Arc::<Logs>::clone(&logs);
@@ -83,6 +85,7 @@ impl Daemon {
             snapshot: built.snapshot,
             places: built.places,
             addresses: built.addresses,
+            exposed,
         };
         let (sender, receiver) = mpsc::unbounded_channel();
         let (done, finished) = watch::channel(false);
@@ -151,6 +154,29 @@ impl Drop for Daemon {
             let _ = thread.join();
         }
     }
+}
+
+/// A second descriptor of every listening socket, if an admin socket may hand them over.
+fn exposed(config: &Config, listeners: &[BoundListener]) -> anyhow::Result<Vec<Exposed>> {
+    let mut sockets = config.global.stats_sockets.iter();
+    if !sockets.any(|socket| socket.expose_fd_listeners) {
+        return Ok(Vec::new());
+    }
+    let mut exposed = Vec::new();
+    for bound in listeners {
+        let proxy = config.proxies.get(bound.proxy);
+        let bind = proxy.and_then(|proxy| proxy.binds.get(bound.bind));
+        for fd in &bound.fds {
+            exposed.push(Exposed {
+                proxy: bound.proxy,
+                interface: bind.and_then(|bind| bind.interface.clone()),
+                fd: fd
+                    .try_clone()
+                    .context("cannot duplicate a listening socket")?,
+            });
+        }
+    }
+    Ok(exposed)
 }
 
 fn relay_settings(global: &Global, identity: &Identity) -> RelaySettings {

@@ -8,6 +8,7 @@ use std::time::{Instant, SystemTime};
 use haproxy_cfg::model::{self, Config};
 use relay::{Relay, Snapshot};
 
+use super::api::Exposed;
 use super::build::{Addresses, Place};
 use super::clock;
 use super::input::Identity;
@@ -70,6 +71,8 @@ pub(super) struct Plane {
     pub(super) places: Vec<Place>,
     /// Where listeners listen.
     pub(super) addresses: Addresses,
+    /// What `_getsocks` hands over; empty if no admin socket may.
+    pub(super) exposed: Vec<Rc<Exposed>>,
     /// One entry per proxy of the configuration.
     pub(super) fronts: Vec<FrontStatus>,
     /// In the order of the snapshot's backends.
@@ -95,6 +98,8 @@ pub(super) struct View {
     pub(super) places: Vec<Place>,
     /// Where listeners listen.
     pub(super) addresses: Addresses,
+    /// What `_getsocks` hands over.
+    pub(super) exposed: Vec<Exposed>,
 }
 
 /// Names one server: indexes of its backend in the snapshot and of the server in it.
@@ -105,6 +110,12 @@ pub(super) struct ServerRef {
 }
 
 impl Plane {
+    /// Lets go of the descriptors of a frontend that closes, or the kernel would go on taking
+    /// clients for it.
+    pub(super) fn close_exposed(&mut self, proxy: usize) {
+        self.exposed.retain(|socket| socket.proxy != proxy);
+    }
+
     pub(super) fn new(
         config: Arc<Config>,
         identity: Identity,
@@ -116,6 +127,7 @@ impl Plane {
             snapshot,
             places,
             addresses,
+            exposed,
         } = view;
         let now = clock::seconds();
         let backends = places.iter().enumerate().filter_map(|(proxy, place)| {
@@ -141,6 +153,7 @@ impl Plane {
             snapshot,
             places,
             addresses,
+            exposed: exposed.into_iter().map(Rc::new).collect(),
             logs,
             started: Instant::now(),
             start_time: SystemTime::now(),

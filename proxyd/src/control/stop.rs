@@ -130,6 +130,7 @@ impl Plane {
             if let Some(status) = status {
                 *status = FrontStatus::Stopped;
             }
+            self.close_exposed(proxy);
             // A frontend that was shut down before has said so then.
             if !stopped {
                 self.log_stopped(proxy);
@@ -247,6 +248,7 @@ impl Plane {
             *status = FrontStatus::Stopped;
         }
         self.relay.stop(frontend);
+        self.close_exposed(proxy);
         self.log_stopped(proxy);
     }
 

@@ -245,7 +245,6 @@ const ALWAYS: [(&str, &str); 3] = [
 /// Commands of the original that this program does not have. They are named so that an answer can
 /// tell a command that is missing from one that is misspelt.
 const MISSING: &[&str] = &[
-    "_getsocks",
     "abort ssl",
     "add acl",
     "add map",
@@ -341,6 +340,10 @@ pub(super) fn execute(context: &mut Context<'_>, words: &[String]) -> Reply {
             return Reply::error("Permission denied");
         }
         return (row.handler)(context, &words);
+    }
+    if words == ["_getsocks"] {
+        // Only sockets with `expose-fd listeners` have it.
+        return Reply::error("Permission denied");
     }
     match MISSING.iter().find(|missing| begins(&words, missing)) {
         Some(missing) => Reply::error(format!("Command '{missing}' is not supported.")),

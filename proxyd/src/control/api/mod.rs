@@ -5,6 +5,7 @@ mod counters;
 mod fields;
 mod framing;
 mod frontend;
+mod handover;
 mod info;
 mod output;
 mod rows;
@@ -14,6 +15,7 @@ mod show;
 mod stat;
 mod state;
 
+pub(super) use handover::Exposed;
 pub(super) use info::Usage;
 
 use std::io;
@@ -24,7 +26,7 @@ use std::time::Duration;
 
 use haproxy_cfg::model::{SeverityOutput, StatsLevel};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
@@ -59,6 +61,8 @@ struct Session {
     severity: SeverityOutput,
     interactive: bool,
     timeout: Duration,
+    /// `expose-fd listeners`.
+    exposes_listeners: bool,
 }
 
 /// What a command works on.
@@ -136,6 +140,7 @@ pub(super) fn start(plane: &Shared, sockets: Vec<BoundStats>) -> Sockets {
             severity: socket.severity_output,
             interactive: false,
             timeout: global.stats_timeout,
+            exposes_listeners: socket.expose_fd_listeners,
         };
         let Ok(listener) = Listener::new(bound.fd) else {
             // A descriptor that cannot be watched serves nobody; the others do.
@@ -173,8 +178,22 @@ impl Listener {
 }
 
 /// A client's connection of either family.
-trait Stream: AsyncRead + AsyncWrite + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Unpin> Stream for T {}
+trait Stream: AsyncRead + AsyncWrite + Unpin {
+    /// The connection as one that can carry descriptors.
+    fn carrier(&mut self) -> Option<&mut UnixStream>;
+}
+
+impl Stream for UnixStream {
+    fn carrier(&mut self) -> Option<&mut UnixStream> {
+        Some(self)
+    }
+}
+
+impl Stream for TcpStream {
+    fn carrier(&mut self) -> Option<&mut UnixStream> {
+        None
+    }
+}
 
 async fn accept(plane: Shared, listener: Listener, session: Session, room: Arc<Semaphore>) {
     loop {
@@ -218,6 +237,9 @@ async fn serve(plane: &Shared, stream: &mut dyn Stream, session: &mut Session) -
                     Frame::Command(words) => words,
                     Frame::TooLong => return refuse_endless(stream, session).await,
                 };
+                if words == ["_getsocks"] && session.exposes_listeners {
+                    return hand_over(plane, stream, session).await;
+                }
                 let mut context = Context { plane, session };
                 let reply = command::execute(&mut context, &words);
                 if reply == Reply::Close {
@@ -234,6 +256,16 @@ async fn serve(plane: &Shared, stream: &mut dyn Stream, session: &mut Session) -
             return Ok(());
         }
     }
+}
+
+/// Gives the listening sockets to the process at the other end.
+async fn hand_over(plane: &Shared, stream: &mut dyn Stream, session: &Session) -> io::Result<()> {
+    let exposed = plane.borrow().exposed.clone();
+    let Some(carrier) = stream.carrier() else {
+        let text = Reply::error("Sockets can only be handed over through a UNIX socket.");
+        return write(stream, session, text.render(session.severity).as_bytes()).await;
+    };
+    timeout(session.timeout, handover::send(carrier, &exposed)).await?
 }
 
 async fn write(stream: &mut dyn Stream, session: &Session, bytes: &[u8]) -> io::Result<()> {

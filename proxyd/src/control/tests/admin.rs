@@ -1,10 +1,15 @@
 //! The admin socket: framing, levels, formats.
 
+use std::io::{IoSliceMut, Read as _, Write as _};
+use std::mem::MaybeUninit;
+use std::net::TcpStream;
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use haproxy_cfg::model::ProxyKind;
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 
-use super::stage::{Plan, Stage, Upstream, proxy, quick_check, server};
+use super::stage::{Plan, Stage, Upstream, proxy, quick_check, server, wait_finished};
 
 /// The header of haproxy 2.6.12, as Debian's binary prints it.
 const HEADER: &str = include_str!("stat-header.csv");
@@ -331,4 +336,56 @@ fn idle_clients_make_room_for_others() {
         assert_eq!(stage.raw(socket, b"show version\n"), "2.6.12\n\n");
     }
     drop(idle);
+}
+
+/// Asks for the listening sockets as the next process does.
+fn getsocks(stage: &Stage, socket: usize) -> Vec<OwnedFd> {
+    let mut stream = stage.connect(socket);
+    stream.write_all(b"_getsocks\n").unwrap();
+    let mut count = [0; 4];
+    stream.read_exact(&mut count).unwrap();
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(8))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let mut text = [0; 64];
+    let mut parts = [IoSliceMut::new(&mut text)];
+    let flags = RecvFlags::CMSG_CLOEXEC;
+    let length = recvmsg(&stream, &mut parts, &mut control, flags)
+        .unwrap()
+        .bytes;
+    // Two empty names and an integer for each.
+    assert_eq!(
+        length,
+        usize::try_from(i32::from_ne_bytes(count)).unwrap() * 6
+    );
+    stream.write_all(&0_i32.to_ne_bytes()).unwrap();
+    let messages = control.drain();
+    let fds = messages.filter_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(fds) => Some(fds.collect::<Vec<_>>()),
+        _ => None,
+    });
+    fds.flatten().collect()
+}
+
+#[test]
+fn listening_sockets_are_handed_over_where_allowed_and_let_go_at_the_end() {
+    let mut plan = Plan::new();
+    if let Some(socket) = plan.config.global.stats_sockets.first_mut() {
+        socket.expose_fd_listeners = true;
+    }
+    plan.add(proxy(ProxyKind::Frontend, "fe", 2), 2);
+    let stage = plan.start();
+    let fds = getsocks(&stage, 0);
+    let found = fds.iter().map(|fd| {
+        let address = socket2::SockRef::from(fd).local_addr().unwrap();
+        address.as_socket().unwrap()
+    });
+    assert_eq!(found.collect::<Vec<_>>(), stage.fronts);
+    assert_eq!(stage.raw(1, b"_getsocks\n"), "Permission denied\n\n");
+    drop(fds);
+    stage.daemon.soft_stop();
+    wait_finished(&stage.daemon);
+    for address in &stage.fronts {
+        let error = TcpStream::connect(address).unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::ConnectionRefused);
+    }
 }
