@@ -2,10 +2,7 @@
 //! worker. What the original says and returns in the same place was captured
 //! from haproxy 2.6.12.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a step that fails is a test that fails"
-)]
+#![expect(clippy::unwrap_used, reason = "a step that fails is a test that fails")]
 
 mod support;
 
@@ -258,9 +255,10 @@ fn versions_and_usage_have_their_place_and_code() {
     let (code, stdout, _) = scene.output(&["-vv"]);
     assert_eq!((code, stdout.lines().next()), (Some(0), Some(first)));
     for arguments in [&[] as &[&str], &["-Z"], &["stray"]] {
-        let (code, stdout, _) = scene.output(arguments);
+        let (code, stdout, stderr) = scene.output(arguments);
         assert_eq!(code, Some(1));
-        assert!(stdout.contains("\nUsage : haproxy [-f "), "{stdout}");
+        assert_eq!(stdout.lines().next(), Some(first));
+        assert!(stderr.starts_with("Usage : haproxy [-f "), "{stderr}");
     }
 }
 

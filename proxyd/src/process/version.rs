@@ -70,10 +70,12 @@ pub(crate) fn pollers() -> String {
     )
 }
 
-/// Version and all options, for a command line that cannot be used.
+/// The version on standard output and all options on standard error, for a
+/// command line that cannot be used.
 pub(crate) fn print_usage(program: &OsStr) {
     let name = String::from_utf8_lossy(&base_name(program)).into_owned();
-    let mut out = banner();
+    print();
+    let mut out = String::new();
     let _ = write!(
         out,
         "Usage : {name} [-f <cfgfile|cfgdir>]* [ -vdVD ] [ -n <maxconn> ] [ -N <maxpconn> ]\n        \
@@ -83,7 +85,7 @@ pub(crate) fn print_usage(program: &OsStr) {
         let _ = writeln!(out, "        {flag} {meaning}");
     }
     out.push('\n');
-    messages::put(out.as_bytes(), &[]);
+    messages::put(&[], out.as_bytes());
 }
 
 const OPTIONS: &[(&str, &str)] = &[
