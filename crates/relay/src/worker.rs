@@ -114,7 +114,10 @@ impl Worker {
         runtime.block_on(async {
             let watched = relay_sys::watch(self.epoll.try_clone()?, Interest::READABLE)?;
             while !self.is_over() {
-                self.now = clock::millis();
+                // A round that only looks at sockets accepted in the last one belongs to it.
+                if !std::mem::take(&mut self.expecting) {
+                    self.now = clock::millis();
+                }
                 let drained = self.turn();
                 let busy = !self.runnable.is_empty() || self.doors_ready();
                 if !drained || busy || self.is_over() {
@@ -174,7 +177,7 @@ impl Worker {
             }
         }
         self.fire_timers();
-        drained && !std::mem::take(&mut self.expecting)
+        drained && !self.expecting
     }
 
     fn is_over(&self) -> bool {

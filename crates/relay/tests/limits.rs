@@ -9,10 +9,19 @@ use std::time::Duration;
 use relay::{Change, Operational, Redispatch, ServerAddress};
 use rig::{End, Setup, drain, ms, pass, until};
 
-/// A loopback address where nobody listens.
-fn dead() -> ServerAddress {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    ServerAddress::Inet(listener.local_addr().unwrap())
+/// A loopback address where nobody listens, as long as the socket that holds it lives.
+fn dead() -> (socket2::Socket, ServerAddress) {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket
+        .bind(
+            &"127.0.0.1:0"
+                .parse::<std::net::SocketAddr>()
+                .unwrap()
+                .into(),
+        )
+        .unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    (socket, ServerAddress::Inet(address))
 }
 
 fn hang_up(client: TcpStream, mut server: TcpStream) {
@@ -26,7 +35,8 @@ fn a_refused_server_is_tried_again_after_a_pause() {
         setup.backend.retries = 2;
         setup.backend.timeout_connect = ms(100);
     });
-    let rig = setup.start_at(vec![None], vec![dead()]);
+    let (_held, address) = dead();
+    let rig = setup.start_at(vec![None], vec![address]);
     assert_eq!(drain(&mut rig.connect()), (vec![], End::Fin));
     let ended = rig.ended();
     assert_eq!(
@@ -50,9 +60,10 @@ fn a_refused_server_is_tried_again_after_a_pause() {
 #[test]
 fn redispatch_goes_to_another_server_at_once() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (_held, address) = dead();
     let alive = ServerAddress::Inet(listener.local_addr().unwrap());
     let setup = Setup::new(2).with(|setup| setup.backend.redispatch = Redispatch::BeforeLast(1));
-    let rig = setup.start_at(vec![None, Some(listener)], vec![dead(), alive]);
+    let rig = setup.start_at(vec![None, Some(listener)], vec![address, alive]);
     let client = rig.connect();
     hang_up(client, rig.accept(1));
     let ended = rig.ended();
@@ -250,6 +261,50 @@ fn servers_on_unix_sockets() {
     assert_eq!(drain(&mut client), (b"over there".to_vec(), End::Fin));
     drop(client);
     assert_eq!(rig.ended().state, "--");
+}
+
+#[test]
+fn clients_over_ipv6_and_unix_sockets() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("front");
+    let unix = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    let inet = TcpListener::bind("[::1]:0").unwrap();
+    let address = inet.local_addr().unwrap();
+    for socket in [std::os::fd::OwnedFd::from(unix), inet.into()] {
+        let rig = Setup::new(1).start();
+        let sink = std::sync::Arc::new(Silent);
+        let door = relay::ListenSocket {
+            frontend: 0,
+            listener: 0,
+            fds: vec![socket],
+        };
+        let settings = relay::RelaySettings::default();
+        let snapshot = std::sync::Arc::clone(&rig.snapshot);
+        let other = relay::Relay::start(&settings, snapshot, vec![door], sink).unwrap();
+        let mut client: Box<dyn std::io::Read> =
+            match std::os::unix::net::UnixStream::connect(&path) {
+                Ok(stream) => Box::new(stream),
+                Err(_) => Box::new(rig::patient(TcpStream::connect(address).unwrap())),
+            };
+        let mut server = rig.accept(0);
+        std::io::Write::write_all(&mut server, b"hello").unwrap();
+        server.shutdown(Shutdown::Write).unwrap();
+        let mut got = String::new();
+        client.read_to_string(&mut got).unwrap();
+        assert_eq!(got, "hello");
+        let sessions = other.sessions();
+        let peers: Vec<_> = sessions.iter().map(|session| session.client).collect();
+        assert_eq!(peers.len(), 1);
+        drop(client);
+        drop(other);
+        let _gone = std::fs::remove_file(&path);
+    }
+}
+
+struct Silent;
+
+impl relay::SessionSink for Silent {
+    fn ended(&self, _: &relay::SessionRecord<'_>) {}
 }
 
 #[test]
