@@ -123,7 +123,8 @@ fn prepare(
     let loaded = haproxy_cfg::load(args, &Host);
     messages.all(&loaded.messages);
     messages.set_quiet(loaded.muted && !shows_all(args));
-    let config = loaded.config.ok_or(Refused)?;
+    let mut config = loaded.config.ok_or(Refused)?;
+    override_config(&mut config, args);
     let supervision = if supervised {
         // Workers of the earlier image still need their master, whatever the
         // configuration says now.
@@ -214,6 +215,21 @@ fn prepare(
         pidfile,
         supervision,
     })
+}
+
+/// Options of the command line that stand above the configuration, or below it.
+fn override_config(config: &mut Config, args: &Args) {
+    config.global.nosplice |= args.no_splice;
+    if let Some(name) = &args.localpeer {
+        config.global.localpeer = Some(name.to_string_lossy().into_owned());
+    }
+    if let Some(limit) = args.proxy_maxconn.filter(|count| *count > 0) {
+        for proxy in &mut config.proxies {
+            if proxy.kind.has_frontend() {
+                proxy.maxconn.get_or_insert(limit);
+            }
+        }
+    }
 }
 
 /// What the command line asks for and this program does not do.
@@ -450,5 +466,31 @@ pub(crate) fn finish(served: Result<(), String>, messages: &mut Messages) -> Exi
             messages.main_alert(&text);
             ExitCode::FAILURE
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process::tests::parse;
+
+    #[test]
+    fn the_command_line_stands_above_and_below_the_configuration() {
+        let mut config = parse(
+            "listen a\n mode tcp\n bind 127.0.0.1:17201\n maxconn 5\n\
+             listen b\n mode tcp\n bind 127.0.0.1:17202\n\
+             backend c\n mode tcp\n",
+        );
+        let args = Args {
+            no_splice: true,
+            proxy_maxconn: Some(7),
+            localpeer: Some("lb1".into()),
+            ..Args::default()
+        };
+        override_config(&mut config, &args);
+        assert!(config.global.nosplice);
+        assert_eq!(config.global.localpeer.as_deref(), Some("lb1"));
+        let limits: Vec<_> = config.proxies.iter().map(|proxy| proxy.maxconn).collect();
+        assert_eq!(limits, [Some(5), Some(7), None]);
     }
 }
