@@ -133,8 +133,11 @@ impl Door {
         self.state = DoorState::Paused;
         shared.listening.fetch_sub(1, Ordering::Relaxed);
         let _gone = epoll::delete(epoll, &self.fd);
-        // On Linux this takes a listening socket out of the listening state and keeps its port.
-        let _refused = shutdown(&self.fd, Shutdown::Read);
+        if self.local != Some(Peer::Unix) {
+            // On Linux this takes a listening TCP socket out of the listening state and keeps its
+            // port. A UNIX socket would never come back: its clients wait in the backlog instead.
+            let _refused = shutdown(&self.fd, Shutdown::Read);
+        }
     }
 
     /// Listens again.

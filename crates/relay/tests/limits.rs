@@ -130,6 +130,27 @@ fn waiting_has_an_end() {
 }
 
 #[test]
+fn abortonclose_frees_the_queue_of_clients_that_left_bytes() {
+    for abort in [true, false] {
+        let rig = Setup::new(1)
+            .with(|setup| {
+                setup.pool.servers[0].maxconn = 1;
+                setup.backend.abort_on_close = abort;
+                setup.backend.timeout_queue = ms(200);
+            })
+            .start();
+        let (_first, _server) = rig.pair();
+        let mut second = rig.connect();
+        until("the second to wait", || rig.backend().state.queued().0 == 1);
+        std::io::Write::write_all(&mut second, b"x").unwrap();
+        drop(second);
+        let ended = rig.ended();
+        let expected = if abort { "CQ" } else { "sQ" };
+        assert_eq!((ended.state.as_str(), ended.bytes_in), (expected, 1));
+    }
+}
+
+#[test]
 fn a_server_that_comes_back_takes_those_who_wait() {
     let rig = Setup::new(2)
         .with(|setup| setup.pool.servers[0].maxconn = 1)
@@ -299,6 +320,33 @@ fn clients_over_ipv6_and_unix_sockets() {
         drop(other);
         let _gone = std::fs::remove_file(&path);
     }
+}
+
+#[test]
+fn a_paused_unix_socket_serves_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("front");
+    let unix = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    let rig = Setup::new(1).start();
+    let door = relay::ListenSocket {
+        frontend: 0,
+        listener: 0,
+        fds: vec![unix.into()],
+    };
+    let settings = relay::RelaySettings::default();
+    let snapshot = std::sync::Arc::clone(&rig.snapshot);
+    let sink = std::sync::Arc::new(Silent);
+    let other = relay::Relay::start(&settings, snapshot, vec![door], sink).unwrap();
+    other.pause(0);
+    until("the pause", || other.figures().listeners == 0);
+    let mut client = std::os::unix::net::UnixStream::connect(&path).unwrap();
+    other.resume(0);
+    let mut server = rig.accept(0);
+    std::io::Write::write_all(&mut server, b"hello").unwrap();
+    drop(server);
+    let mut got = String::new();
+    std::io::Read::read_to_string(&mut client, &mut got).unwrap();
+    assert_eq!(got, "hello");
 }
 
 struct Silent;
