@@ -91,4 +91,18 @@ mod tests {
             [0x33, 0x33, 0, 0, 0, 1, 0xb2, 0xdf, 0x76, 0xaf, 0x63, 0xcb]
         );
     }
+
+    #[test]
+    fn the_frame_is_the_one_captured_from_keepalived() {
+        let mac = [0xf2, 0x85, 0xe0, 0x62, 0xf7, 0x8c];
+        let frame = unsolicited(mac, "2001:db8::53".parse().unwrap());
+        let captured = "333300000001f285e062f78c86dd6000\
+                        000000203aff20010db8000000000000\
+                        000000000053ff020000000000000000\
+                        00000000000188003012200000002001\
+                        0db80000000000000000000000530201\
+                        f285e062f78c";
+        let hex: String = frame.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex, captured);
+    }
 }

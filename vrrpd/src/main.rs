@@ -9,7 +9,6 @@ mod engine;
 mod host;
 mod limit;
 mod log;
-mod neighbour;
 mod reload;
 mod run;
 mod script;

@@ -7,14 +7,13 @@ use daemonkit::syslog::Level as SyslogLevel;
 use netif::Kernel;
 use vrrp_core::settings::Address;
 use vrrp_core::{Action, Detail, Event, InstanceLine, Level, LogLine, Time};
-use vrrp_proto::arp;
 use vrrp_proto::ipv4::Header;
 use vrrp_proto::vrrp::Advert;
+use vrrp_proto::{arp, ndisc};
 
 use super::{Engine, slot};
 use crate::limit::Verdict;
 use crate::log::Voice;
-use crate::neighbour;
 use crate::wire::Wire;
 
 /// Whether a line may be kept back when it comes too often.
@@ -107,7 +106,7 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
         }
         let frame = match address {
             IpAddr::V4(address) => arp::gratuitous(mac, address).to_vec(),
-            IpAddr::V6(address) => neighbour::advertisement(mac, address),
+            IpAddr::V6(address) => ndisc::unsolicited(mac, address).to_vec(),
         };
         if let Err(error) = self.wire.send_frame(ifindex, &frame) {
             let line = format!("Cannot announce {address} on {interface}: {error}");
