@@ -1,4 +1,4 @@
-//! The probes: each opens one connection and gives one [`Outcome`](crate::Outcome).
+//! The probes: each opens one connection and gives one [`Outcome`].
 
 mod hello;
 mod tcp;

@@ -106,12 +106,13 @@ pub(super) fn server(name: &str, id: u32, address: SocketAddr) -> Server {
     }
 }
 
-/// `check inter 50ms`, and as short an `inter` as `first_delays` spreads over.
+/// A check that repeats fast while anything changes. Its `inter` bounds how long a check may take
+/// as well, and a busy machine must not fail it.
 pub(super) fn quick_check() -> Check {
     Check {
-        inter: Duration::from_millis(50),
-        fastinter: None,
-        downinter: None,
+        inter: Duration::from_secs(1),
+        fastinter: Some(Duration::from_millis(50)),
+        downinter: Some(Duration::from_millis(50)),
         rise: 2,
         fall: 3,
         addr: None,
