@@ -131,17 +131,26 @@ pub(crate) fn parse(
         datagram = true;
     }
     let mut family = Family::Any;
-    let unix = |path: &str| PathBuf::from(OsStr::from_bytes(&text::decode(path)));
+    let unix = |path: &str| -> Result<Address, String> {
+        let path = text::decode(path);
+        // Room is left for the temporary name under which a socket is made.
+        fits(written, &path, 97)?;
+        Ok(Address::Unix(PathBuf::from(OsStr::from_bytes(&path))))
+    };
     if let Some((prefix, after)) = rest.split_once('@') {
         match prefix {
-            "unix" => return Ok(Address::Unix(unix(after))),
+            "unix" => return unix(after),
             "uxst" | "uxdg" => {
                 if !accepts.datagram {
                     check_kind(written, accepts, prefix == "uxdg")?;
                 }
-                return Ok(Address::Unix(unix(after)));
+                return unix(after);
             }
-            "abns" => return Ok(Address::Abns(text::decode(after))),
+            "abns" => {
+                let name = text::decode(after);
+                fits(written, &name, 107)?;
+                return Ok(Address::Abns(name));
+            }
             "fd" | "sockpair" => return descriptor(written, after, accepts, environment),
             "ip" => rest = after,
             "ipv4" => (family, rest) = (Family::V4, after),
@@ -162,13 +171,21 @@ pub(crate) fn parse(
         }
     }
     if rest.starts_with('/') {
-        return Ok(Address::Unix(unix(rest)));
+        return unix(rest);
     }
     // Log targets take streams too (they go through a ring), all others only their own kind.
     if !accepts.datagram {
         check_kind(written, accepts, datagram)?;
     }
     inet(written, rest, family, accepts, environment)
+}
+
+/// The name of a UNIX socket must fit into its address.
+fn fits(written: &str, name: &[u8], most: usize) -> Result<(), String> {
+    if name.len() > most {
+        return Err(format!("socket path '{written}' too long (max {most})\n"));
+    }
+    Ok(())
 }
 
 fn check_kind(written: &str, accepts: Accepts, datagram: bool) -> Result<(), String> {

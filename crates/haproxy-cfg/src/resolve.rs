@@ -41,11 +41,13 @@ pub(crate) fn resolve(reader: &mut Reader<'_>) -> Option<Config> {
     }
     let taken: Vec<u32> = drafts.iter().filter_map(|draft| draft.id).collect();
     let mut next = 2;
+    let proxy_maxconn = reader.args.proxy_maxconn.filter(|count| *count > 0);
     let proxies = drafts
         .into_iter()
         .zip(targets)
-        .filter_map(|(draft, target)| {
+        .filter_map(|(mut draft, target)| {
             let id = draft.id.unwrap_or_else(|| free_id(&taken, &mut next));
+            draft.settings.maxconn = draft.settings.maxconn.or(proxy_maxconn);
             proxy(draft, target, id)
         })
         .collect();
@@ -108,6 +110,9 @@ fn global(reader: &mut Reader<'_>) {
     tune.rcvbuf_server = positive("tune.rcvbuf.server");
     tune.sndbuf_client = positive("tune.sndbuf.client");
     tune.sndbuf_server = positive("tune.sndbuf.server");
+    if let Some(name) = &reader.args.localpeer {
+        global.localpeer = Some(name.to_string_lossy().into_owned());
+    }
     reader.global = global;
     let state = reader.global.server_state_file.clone();
     if let Some(path) = state {
@@ -406,10 +411,8 @@ fn proxy(draft: Draft, target: Option<usize>, id: u32) -> Option<Proxy> {
                 addr: settings.check_addr,
                 port: settings.check_port,
             });
-            // In the original a minconn without a maxconn is the maxconn.
-            if server.maxconn == 0 {
-                server.maxconn = server.minconn;
-            } else if server.minconn > server.maxconn {
+            // A minconn without a maxconn, or above it, is the maxconn.
+            if server.maxconn < server.minconn {
                 server.maxconn = server.minconn;
             }
             server

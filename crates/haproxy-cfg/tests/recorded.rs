@@ -5,6 +5,11 @@
 //! with `| ` before each line; pid, version and executable are left out. With
 //! `HAPROXY_CFG_RECORD=1` the files are written anew from the installed haproxy.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test's own files are there, or it fails"
+)]
+
 mod common;
 
 use std::fmt::Write as _;
