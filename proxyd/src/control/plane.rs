@@ -28,7 +28,7 @@ pub(super) struct BackendState {
     pub(super) last_change: u64,
     pub(super) downtime: u64,
     pub(super) downs: u64,
-    /// No server is usable, and that has been logged.
+    /// No server is usable.
     pub(super) down: bool,
 }
 
@@ -140,7 +140,12 @@ impl Plane {
                 last_change: now,
                 downtime: 0,
                 downs: 0,
-                down: false,
+                // One that begins without a usable server is down, though nothing went down.
+                down: !section.servers.is_empty()
+                    && section
+                        .servers
+                        .iter()
+                        .all(|server| server.disabled || server.weight == 0),
             })
         });
         Self {

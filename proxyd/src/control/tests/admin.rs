@@ -37,6 +37,18 @@ fn stage() -> (Stage, Upstream) {
     (plan.start(), upstream)
 }
 
+/// A row whose `lastchg` and `downtime`, if it has them, are 0: a second may end at any time.
+fn ageless(line: &str) -> String {
+    let cells = line
+        .split(',')
+        .enumerate()
+        .map(|(index, cell)| match index {
+            23 | 24 if !cell.is_empty() => "0",
+            _ => cell,
+        });
+    cells.collect::<Vec<_>>().join(",")
+}
+
 #[test]
 fn show_stat_has_the_originals_header_and_rows() {
     let (stage, upstream) = stage();
@@ -77,10 +89,13 @@ fn show_stat_has_the_originals_header_and_rows() {
         ),
     ];
     for line in expected {
-        assert_eq!(lines.next(), Some(line.as_str()));
+        assert_eq!(lines.next().map(ageless), Some(line));
     }
-    let last = "\nempty,BACKEND,0,0,0,0,1,0,0,0,0,0,,0,0,0,0,UP,0,0,0,,0,0,,,1,10,0,";
-    assert!(csv.contains(last), "{csv}");
+    let last = "empty,BACKEND,0,0,0,0,1,0,0,0,0,0,,0,0,0,0,UP,0,0,0,,0,0,,,1,10,0,";
+    assert!(
+        csv.lines().map(ageless).any(|line| line.starts_with(last)),
+        "{csv}"
+    );
     assert!(csv.ends_with(",\n\n"));
 }
 
@@ -133,14 +148,20 @@ fn show_servers_state_has_25_columns() {
     assert_eq!(lines.next(), Some("1"));
     let header = lines.next().unwrap();
     assert_eq!(header.split(' ').count(), 26, "{header}");
+    // A second may end between the start and the answer.
+    let mut lines = lines.map(|line| {
+        let words = line.split(' ').enumerate();
+        let words = words.map(|(index, word)| if index == 9 { "0" } else { word });
+        words.collect::<Vec<_>>().join(" ")
+    });
     assert!(header.starts_with("# be_id be_name srv_id srv_name srv_addr srv_op_state "));
     let row = format!("3 be 1 s1 127.0.0.1 2 0 1 1 0 1 0 2 0 0 0 0 - {port} - 0 0 - - 0");
-    assert_eq!(lines.next(), Some(row.as_str()));
+    assert_eq!(lines.next(), Some(row));
     assert_eq!(
         lines.next(),
-        Some("9 li 4 y 127.0.0.1 0 5 1 1 0 1 0 0 14 0 1 0 - 9 - 0 0 - - 0")
+        Some("9 li 4 y 127.0.0.1 0 5 1 1 0 1 0 0 14 0 1 0 - 9 - 0 0 - - 0".into())
     );
-    assert_eq!((lines.next(), lines.next()), (Some(""), None));
+    assert_eq!((lines.next(), lines.next()), (Some(String::new()), None));
     assert!(stage.command("show servers state li").lines().count() == 4);
     assert_eq!(
         stage.command("show servers state zz"),
