@@ -91,14 +91,11 @@ impl Reader<'_> {
             }
             ".endif" => {
                 if self.extra(line) {
-                    if !blocks.is_empty() {
-                        self.fatal_near(line, "non-terminated '.if' block.");
-                    }
                     return;
                 }
                 if blocks.pop().is_none() {
                     self.fatal_near(line, "lone '.endif' with no matching '.if'.");
-                    self.abort();
+                    self.stop();
                 }
             }
             _ if skipping => {}
@@ -136,7 +133,7 @@ impl Reader<'_> {
             line,
             format!("Unexpected argument '{extra}' for '{}'.", line.arg(0)),
         );
-        self.abort();
+        self.stop();
         true
     }
 

@@ -48,6 +48,8 @@ pub(crate) struct Settings {
     pub(crate) keepalive_server: KeepAlive,
     pub(crate) log: Vec<LogTarget>,
     pub(crate) log_line: LogLine,
+    /// `option httplog` was followed by `clf`.
+    pub(crate) log_clf: bool,
     pub(crate) dontlognull: bool,
     pub(crate) dontlog_normal: bool,
     pub(crate) logasap: bool,
@@ -56,6 +58,8 @@ pub(crate) struct Settings {
     pub(crate) log_tag: Option<Vec<u8>>,
     pub(crate) default_backend: Option<String>,
     pub(crate) default_server: ServerSettings,
+    /// Timeouts of HTTP, in milliseconds, for the warnings about writing them twice.
+    pub(crate) http_timeouts: BTreeMap<String, u32>,
     /// Things of HTTP that are only warned of: keyword or option, by name.
     pub(crate) http: BTreeMap<&'static str, bool>,
     /// `http-check` rules were written.
@@ -144,6 +148,8 @@ pub(crate) struct Draft {
     pub(crate) name: String,
     pub(crate) place: Place,
     pub(crate) settings: Settings,
+    /// The timeouts and the rate limit that it started with.
+    pub(crate) inherited: (Timeouts, BTreeMap<String, u32>, u32),
     pub(crate) id: Option<u32>,
     pub(crate) description: Option<String>,
     pub(crate) binds: Vec<Bind>,

@@ -59,6 +59,8 @@ pub(crate) struct Reader<'e> {
     aborted: bool,
     /// Not even the closing summary is printed.
     pub(crate) abandoned: bool,
+    /// Reading stopped, yet what is said at the end of a file still is.
+    stopped: bool,
     /// A server's name could not be looked up, which has a summary of its own.
     pub(crate) address_failed: bool,
     /// `zero-warning` was written.
@@ -95,6 +97,7 @@ impl<'e> Reader<'e> {
             errors: 0,
             aborted: false,
             abandoned: false,
+            stopped: false,
             address_failed: false,
             zero_warning: false,
             line_fatal: false,
@@ -169,6 +172,12 @@ impl<'e> Reader<'e> {
     /// The same in the original's other form.
     pub(crate) fn warn_near(&mut self, line: &Line, text: impl std::fmt::Display) {
         self.say(Level::Warning, format!("parsing [{}]: {text}", line.at()));
+    }
+
+    /// Ends all parsing, but says what is wrong with the end of the file.
+    pub(crate) fn stop(&mut self) {
+        self.stopped = true;
+        self.abort();
     }
 
     /// Ends all parsing at once, as where the original's reader fails.
@@ -270,7 +279,7 @@ impl<'e> Reader<'e> {
                 break;
             }
             self.line(text, &place, &mut blocks);
-            if self.aborted {
+            if self.aborted && !(self.stopped && end.is_none()) {
                 break;
             }
             if nul.is_some() || end.is_none() {
@@ -286,7 +295,7 @@ impl<'e> Reader<'e> {
                 break;
             }
         }
-        if !blocks.is_empty() && !self.aborted {
+        if !blocks.is_empty() && (!self.aborted || self.stopped) {
             self.fatal(format!(
                 "parsing [{name}:{number}]: non-terminated '.if' block."
             ));

@@ -25,6 +25,16 @@ pub(crate) fn resolve(reader: &mut Reader<'_>) -> Option<Config> {
             {
                 return None;
             }
+            if let Some(draft) = drafts.get(index)
+                && draft.has_frontend()
+                && draft.binds.is_empty()
+            {
+                reader.warn(format!(
+                    "{} '{}' has no 'bind' directive. Please declare it as a backend if this was intended.",
+                    draft.word(),
+                    draft.name
+                ));
+            }
             let target = target(reader, &drafts, index);
             if let Some(draft) = drafts.get_mut(index) {
                 check(reader, draft);
@@ -188,11 +198,6 @@ fn check(reader: &mut Reader<'_>, draft: &mut Draft) {
     let (word, name) = (draft.word(), draft.name.clone());
     let tcp = draft.settings.mode == Mode::Tcp;
     let (front, back) = (draft.has_frontend(), draft.has_backend());
-    if front && draft.binds.is_empty() {
-        reader.warn(format!(
-            "{word} '{name}' has no 'bind' directive. Please declare it as a backend if this was intended."
-        ));
-    }
     let http = |draft: &Draft, key: &str| draft.settings.http.get(key).copied().unwrap_or(false);
     if tcp {
         if http(draft, "cookie") {

@@ -103,6 +103,11 @@ impl Reader<'_> {
             kind,
             name,
             place: line.place.clone(),
+            inherited: (
+                settings.timeouts,
+                settings.http_timeouts.clone(),
+                settings.rate_limit,
+            ),
             settings,
             id: None,
             description: None,

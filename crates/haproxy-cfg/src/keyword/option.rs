@@ -258,11 +258,28 @@ fn ignored_in_backend(reader: &mut Reader<'_>, draft: &Draft, line: &Line) {
     }
 }
 
+/// Only `defaults` warn of a second choice.
+fn overrides(reader: &mut Reader<'_>, draft: &Draft, line: &Line, new: &str) {
+    let old = match &draft.settings.log_line {
+        LogLine::None => return,
+        LogLine::Tcp => "tcplog",
+        LogLine::Http(_, _) if draft.settings.log_clf => "httplog clf",
+        LogLine::Http(name, _) => name,
+    };
+    if draft.kind == Kind::Defaults {
+        reader.warn_near(
+            line,
+            format!("'option {new}' overrides previous 'option {old}' in 'defaults' section."),
+        );
+    }
+}
+
 fn tcplog(reader: &mut Reader<'_>, draft: &mut Draft, line: &Line) {
     if reader.too_many(line, 2, 0) {
         return;
     }
     ignored_in_backend(reader, draft, line);
+    overrides(reader, draft, line, "tcplog");
     draft.settings.log_line = LogLine::Tcp;
 }
 
@@ -282,6 +299,14 @@ fn httplog(reader: &mut Reader<'_>, draft: &mut Draft, line: &Line) {
         }
     }
     ignored_in_backend(reader, draft, line);
+    let clf = line.arg(2) == "clf";
+    overrides(
+        reader,
+        draft,
+        line,
+        if clf { "httplog clf" } else { "httplog" },
+    );
+    draft.settings.log_clf = clf;
     draft.settings.log_line = LogLine::Http(name, line.place.clone());
 }
 

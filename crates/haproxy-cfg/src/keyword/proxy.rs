@@ -421,6 +421,7 @@ fn id(reader: &mut Reader<'_>, draft: &mut Draft, line: &Line) {
     let clash = reader
         .proxies
         .iter()
+        .chain(std::iter::once(&*draft))
         .find(|other| other.id == Some(id))
         .map(|other| {
             format!(
@@ -485,7 +486,13 @@ fn rate_limit(reader: &mut Reader<'_>, draft: &mut Draft, line: &Line) {
     if !draft.has_frontend() {
         reader.warn_at(line, format!("rate-limit sessions will be ignored because backend '{}' has no frontend capability", draft.name));
     }
-    draft.settings.rate_limit = number::count(&word);
+    let before = std::mem::replace(&mut draft.settings.rate_limit, number::count(&word));
+    if before != draft.inherited.2 && draft.has_frontend() && draft.kind != Kind::Defaults {
+        reader.warn_at(
+            line,
+            "overwriting rate-limit sessions which was already specified",
+        );
+    }
 }
 
 fn load_state(reader: &mut Reader<'_>, draft: &mut Draft, line: &Line) {

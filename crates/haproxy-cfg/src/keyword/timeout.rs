@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use crate::draft::Draft;
+use crate::draft::{Draft, Kind};
 use crate::line::Line;
+use crate::model::Timeouts;
 use crate::number::{self, DelayError, Unit};
 use crate::reader::Reader;
 
@@ -96,8 +97,28 @@ pub(crate) fn timeout(reader: &mut Reader<'_>, draft: &mut Draft, line: &Line) {
             ),
         );
     }
-    let timeouts = &mut draft.settings.timeouts;
-    let slot = match name.as_str() {
+    let (timeouts, http, _) = &draft.inherited;
+    let mut before = *timeouts;
+    let http_before = http.get(&name).copied();
+    let now = setting(millis);
+    let overwritten = match (
+        slot(&mut draft.settings.timeouts, &name),
+        slot(&mut before, &name),
+    ) {
+        (Some(slot), Some(before)) => std::mem::replace(slot, now) != *before,
+        // The timeouts of HTTP have no effect.
+        _ => draft.settings.http_timeouts.insert(name.clone(), millis) != http_before,
+    };
+    if overwritten && side.is_none() && draft.kind != Kind::Defaults {
+        reader.warn_at(
+            line,
+            format!("overwriting 'timeout {name}' which was already specified"),
+        );
+    }
+}
+
+fn slot<'a>(timeouts: &'a mut Timeouts, name: &str) -> Option<&'a mut Option<Duration>> {
+    Some(match name {
         "client" => &mut timeouts.client,
         "client-fin" => &mut timeouts.client_fin,
         "connect" => &mut timeouts.connect,
@@ -106,10 +127,8 @@ pub(crate) fn timeout(reader: &mut Reader<'_>, draft: &mut Draft, line: &Line) {
         "queue" => &mut timeouts.queue,
         "tunnel" => &mut timeouts.tunnel,
         "server-fin" => &mut timeouts.server_fin,
-        // The timeouts of HTTP are accepted in silence.
-        _ => return,
-    };
-    *slot = setting(millis);
+        _ => return None,
+    })
 }
 
 /// `clitimeout` and its kin, gone since HAProxy 2.1.
