@@ -288,8 +288,10 @@ pub enum LogDest {
 /// The header before a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LogFormat {
-    /// `<PRI>Mon dd hh:mm:ss tag[pid]: `, with the host name only under `log-send-hostname`.
+    /// No `format` given: as [`Self::Local`], or as [`Self::Rfc3164`] under `log-send-hostname`.
     #[default]
+    Auto,
+    /// `<PRI>Mon dd hh:mm:ss tag[pid]: `, never with the host name.
     Local,
     /// The same, always with the host name.
     Rfc3164,

@@ -17,8 +17,8 @@ pub const VERSION: &str = concat!("2.6.12-proxyd", env!("CARGO_PKG_VERSION"));
 /// The release date that `-v` and `show info` give.
 pub const RELEASE_DATE: &str = "2026/11/22";
 
-/// The project's address as `-v` gives it.
-pub const PROJECT_URL: &str = "https://github.com/proxyd-vrrpd/proxyd";
+/// The address that `-v` gives: the manual of the release whose behaviour is followed.
+pub const PROJECT_URL: &str = "https://docs.haproxy.org/2.6/";
 
 /// How bad a message is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

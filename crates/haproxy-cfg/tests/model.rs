@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use common::{Machine, args, check, check_with, load, plain};
 use haproxy_cfg::model::{
-    Balance, BindAddr, CheckKind, ConnectionLog, LogDest, Mode, ProxyKind, StatsLevel,
+    Balance, BindAddr, CheckKind, ConnectionLog, LogDest, LogFormat, Mode, ProxyKind, StatsLevel,
 };
 use proptest::prelude::*;
 
@@ -103,6 +103,19 @@ fn the_apiserver_pair_gives_its_model() {
     let check = second.check.expect("checked");
     assert_eq!((check.inter, check.rise), (Duration::from_secs(1), 3));
     assert_eq!((second.weight, second.backup, second.id), (7, true, 2));
+}
+
+/// Only a target without a format takes the host name of `log-send-hostname`.
+#[test]
+fn a_log_format_that_is_written_differs_from_none() {
+    let config = load(
+        "global\n log 127.0.0.1 local0\n log 127.0.0.1 format local local0\n \
+         stats socket /tmp/s\n",
+    )
+    .config
+    .expect("the configuration is good");
+    let formats: Vec<_> = config.global.log.iter().map(|log| log.format).collect();
+    assert_eq!(formats, [LogFormat::Auto, LogFormat::Local]);
 }
 
 #[test]

@@ -49,7 +49,8 @@ fn settings(target: &LogTarget) -> Settings {
             LogDest::Fd(number) => Destination::Fd(*number),
         },
         format: match target.format {
-            LogFormat::Local => Format::Auto,
+            LogFormat::Auto => Format::Auto,
+            LogFormat::Local => Format::Local,
             LogFormat::Rfc3164 => Format::Rfc3164,
             LogFormat::Rfc5424 => Format::Rfc5424,
             LogFormat::Priority => Format::Priority,

@@ -47,7 +47,7 @@ fn target(reader: &Reader<'_>, line: &Line, global: bool) -> Result<LogTarget, S
     }
     let mut at = 2;
     let mut max_len = 1024;
-    let mut format = LogFormat::Local;
+    let mut format = LogFormat::Auto;
     let mut sample = None;
     if line.arg(at) == "len" {
         let length = line.arg(at + 1);
