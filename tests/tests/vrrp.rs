@@ -7,7 +7,7 @@ use e2e::clock::Moment;
 use e2e::fixtures::KEEPALIVED_CONF as OWNERS;
 use e2e::pair::{Implementation::Ours, KEEPALIVED_CONF, PATIENCE, Pair, VIP, owners_files};
 use e2e::wait;
-use nix::libc::SIGHUP;
+use nix::libc::{SIGCONT, SIGHUP, SIGSTOP};
 
 /// A pair of routers without balancers: the script fails on both alike.
 fn routers(first: &str) -> anyhow::Result<Pair> {
@@ -136,5 +136,44 @@ fn a_reload_takes_effect_whole_or_not_at_all() -> anyhow::Result<()> {
         .map_err(|e| e.context(pair.evidence()))?;
     reload(OWNERS)?;
     pair.settle()?;
+    Ok(())
+}
+
+/// The backup stands still for about as long as it takes to count a master as down,
+/// while the master lives. Its timer is overdue when it goes on, but what it would
+/// have heard waits in its socket.
+#[test]
+fn a_backup_that_stood_still_listens_before_it_takes_over() -> anyhow::Result<()> {
+    let pair = routers(OWNERS)?;
+    let backup = pair.lb(1)?;
+    let quiet = |since: Moment| {
+        let took_over = backup
+            .log()
+            .containing("Entering MASTER STATE")
+            .iter()
+            .any(|message| message.at >= since);
+        let owned = pair
+            .owners
+            .changes()
+            .iter()
+            .any(|change| change.at >= since);
+        anyhow::ensure!(!took_over && !owned, "{}", pair.evidence());
+        Ok(())
+    };
+    // Master_Down is 3.6 s after the last advert, which was up to 1 s before.
+    for pause in [3750, 3900, 4400] {
+        let since = Moment::now();
+        pair.signal_router(1, SIGSTOP)?;
+        wait::holds_for(Duration::from_millis(pause), || quiet(since))?;
+        let resumed = Moment::now();
+        pair.signal_router(1, SIGCONT)?;
+        wait::holds_for(Duration::from_millis(1500), || quiet(since))?;
+        // It is alive again, and a backup.
+        backup.signal_named(Ours.router_names(), SIGHUP)?;
+        backup
+            .log()
+            .wait_for("Reload complete", resumed, PATIENCE)?;
+        quiet(since)?;
+    }
     Ok(())
 }

@@ -10,6 +10,7 @@ use daemonkit::notify;
 use netif::{Event as KernelEvent, Kernel, RtNetlink};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
+use tokio::task::coop::unconstrained;
 use tokio::time::Instant;
 use vrrp_core::Time;
 use vrrp_proto::Datagram;
@@ -99,6 +100,8 @@ impl Signals {
 /// What came in since the last turn.
 #[derive(Default)]
 struct Inbox {
+    /// All that had come in by then is in here, or was handed over before.
+    heard: Time,
     packets: Vec<(Endpoint, Datagram)>,
     kernel: Vec<KernelEvent>,
     reports: Vec<Report>,
@@ -158,7 +161,9 @@ impl Driver {
             if let Some(prepared) = inbox.prepared.take() {
                 self.prepared(prepared);
             }
-            self.engine.tick(self.clock.now());
+            // Not by the present time: the process may have stood still since it
+            // listened, and adverts wait again.
+            self.engine.tick(inbox.heard);
             self.start_jobs();
             if !announced && self.engine.knows_the_host() {
                 announced = true;
@@ -201,8 +206,14 @@ impl Driver {
         let mut timer = pin!(tokio::time::sleep_until(
             deadline.unwrap_or_else(Instant::now)
         ));
-        poll_fn(|cx| {
-            let mut inbox = Inbox::default();
+        // The runtime's own budget of a turn is smaller than what may wait after a
+        // pause, and would let the timer fire with adverts unread. All loops in here
+        // have limits of their own.
+        unconstrained(poll_fn(|cx| {
+            let mut inbox = Inbox {
+                heard: self.clock.now(),
+                ..Inbox::default()
+            };
             if let Poll::Ready(packets) = self.engine.wire_mut().poll_packets(cx) {
                 inbox.packets = packets;
             }
@@ -238,7 +249,7 @@ impl Driver {
             } else {
                 Poll::Ready(inbox)
             }
-        })
+        }))
         .await
     }
 

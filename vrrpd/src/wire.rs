@@ -11,10 +11,14 @@ use osys::vrrp_socket::{Listen, Receiver, Sender};
 use tokio::io::unix::AsyncFd;
 use vrrp_proto::Datagram;
 
-/// Packets taken from one socket in one turn. It is more than a default receive
-/// buffer holds, so that after a pause all that waits is read before any timer
-/// fires, and it is bounded, so that a flood cannot keep timers from firing.
-const PACKETS_A_TURN: usize = 512;
+/// Packets taken from one socket in one turn. It is more than the receive buffer
+/// holds (2 MiB as the kernel counts, at least 768 bytes a packet), so that after a
+/// pause all that waits is read before any timer fires, and it is bounded, so that a
+/// flood cannot keep timers from firing.
+const PACKETS_A_TURN: usize = 4096;
+/// Errors of one socket in one turn after which it is left alone until the next
+/// turn: the kernel tells each once, so that more of them mean a dead socket.
+const ERRORS_A_TURN: usize = 8;
 /// Longest IPv4 packet.
 const LONGEST: usize = 65_535;
 /// Receive buffer asked for: some 1,300 adverts as the kernel accounts them.
@@ -71,7 +75,7 @@ impl RawWire {
     deprecated,
     reason = "tokio's new name is unsafe because a type could change its descriptor; a Receiver never does"
 )]
-fn registered(receiver: Receiver) -> io::Result<AsyncFd<Receiver>> {
+fn registered<S: Packets>(receiver: S) -> io::Result<AsyncFd<S>> {
     AsyncFd::with_interest(receiver, tokio::io::Interest::READABLE)
 }
 
@@ -116,27 +120,13 @@ impl Wire for RawWire {
     fn poll_packets(&mut self, cx: &mut Context<'_>) -> Poll<Vec<(Endpoint, Datagram)>> {
         let mut packets = Vec::new();
         for (endpoint, socket) in &self.receivers {
-            let mut budget = PACKETS_A_TURN;
-            while budget > 0 {
-                let Poll::Ready(Ok(mut ready)) = socket.poll_read_ready(cx) else {
-                    break;
-                };
-                match ready.try_io(|socket| socket.get_ref().receive(&mut self.buffer)) {
-                    // Would have to wait: the next look asks to be woken.
-                    Err(_) => {}
-                    Ok(Ok(length)) => {
-                        budget -= 1;
-                        let bytes = self.buffer.get(..length).unwrap_or_default();
-                        // The kernel has checked the header; what still does not
-                        // decode is nobody's advert.
-                        if let Ok(datagram) = Datagram::from_ipv4(bytes) {
-                            packets.push((*endpoint, datagram));
-                        }
-                    }
-                    // ENETDOWN and the like are told once; netlink tells the rest.
-                    Ok(Err(_)) => budget -= 1,
+            drain(socket, &mut self.buffer, PACKETS_A_TURN, cx, |bytes| {
+                // The kernel has checked the header; what still does not decode is
+                // nobody's advert.
+                if let Ok(datagram) = Datagram::from_ipv4(bytes) {
+                    packets.push((*endpoint, datagram));
                 }
-            }
+            });
         }
         if packets.is_empty() {
             Poll::Pending
@@ -145,3 +135,63 @@ impl Wire for RawWire {
         }
     }
 }
+
+/// What gives packets without ever waiting for one.
+trait Packets: std::os::fd::AsRawFd {
+    /// One packet into the buffer; `WouldBlock` when none waits.
+    fn receive(&self, buffer: &mut [u8]) -> io::Result<usize>;
+}
+
+impl Packets for Receiver {
+    fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        Self::receive(self, buffer)
+    }
+}
+
+/// Takes all that waits, at most `budget` packets, and has the task woken for more.
+///
+/// The socket is asked first and the runtime second: after a pause a timer can be due
+/// before the runtime has looked whether the socket is readable. A socket that was
+/// seen empty wakes the task when something comes in; one that may hold more wakes it
+/// at once, so that the rest is read in the next turn, after the timers.
+fn drain<S: Packets>(
+    socket: &AsyncFd<S>,
+    buffer: &mut [u8],
+    budget: usize,
+    cx: &mut Context<'_>,
+    mut take: impl FnMut(&[u8]),
+) {
+    let mut errors = 0;
+    for _ in 0..budget {
+        let mut received = socket.get_ref().receive(buffer);
+        if is_empty(&received) {
+            let Poll::Ready(Ok(mut ready)) = socket.poll_read_ready(cx) else {
+                return;
+            };
+            // Readiness left from before is taken back only by a read that finds
+            // nothing; the next look then asks to be woken.
+            match ready.try_io(|socket| socket.get_ref().receive(buffer)) {
+                Ok(result) => received = result,
+                Err(_) => continue,
+            }
+        }
+        match received {
+            Ok(length) => take(buffer.get(..length).unwrap_or_default()),
+            // ENETDOWN and the like are told once; netlink tells the rest. A socket
+            // that only fails is looked at again when the next timer is due.
+            Err(_) => errors += 1,
+        }
+        if errors == ERRORS_A_TURN {
+            return;
+        }
+    }
+    cx.waker().wake_by_ref();
+}
+
+fn is_empty(received: &io::Result<usize>) -> bool {
+    matches!(received, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+}
+
+#[cfg(test)]
+#[path = "wire_tests.rs"]
+mod tests;
