@@ -196,9 +196,14 @@ pub fn mend(pair: &mut Pair, client: &Client, fault: Fault) -> Result<Move> {
     let start = Moment::now();
     fault.mend(pair).with_context(|| pair.evidence())?;
     let arrived = pair.settle()?;
-    if fault != Fault::WireSilent || winner == Implementation::Ours {
-        // After a split the winner's neighbours still know the loser: the winner
-        // has to say again who it is. keepalived does so only now and then.
+    if fault == Fault::WireSilent && winner == Implementation::Original {
+        // After a split the winner's neighbours still know the loser. keepalived says
+        // again who it is only now and then; without that its clients are lost for
+        // as long as they remember, which may be most of a minute.
+        pair.lab
+            .host("client")?
+            .ip("neighbour flush dev ens160\n")?;
+    } else {
         pair.wait_garp(0, start, PATIENCE)?;
     }
     let back = observe(
