@@ -20,7 +20,6 @@ use anyhow::{Context, Result, bail};
 
 use crate::binaries;
 use crate::host::{self, Host, HostSpec, INTERFACE};
-use crate::node;
 use crate::protocol::{NamespaceSpec, Program};
 use crate::syslog::Syslog;
 use crate::wait;
@@ -259,6 +258,3 @@ fn utf8(path: &Path) -> Result<String> {
         .map(str::to_owned)
         .with_context(|| format!("{} is not UTF-8", path.display()))
 }
-
-/// Exit code of the helper when namespaces are not allowed.
-pub const NOT_ALLOWED: u8 = node::NOT_ALLOWED;

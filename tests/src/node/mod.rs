@@ -30,8 +30,6 @@ use serde::de::DeserializeOwned;
 
 pub use api_server::{ApiServerSpec, Manner};
 pub use arp::Sighting;
-pub(crate) use namespace::NOT_ALLOWED;
-
 pub use client::{Attempt, ClientSpec, Outcome};
 pub use forge::ForgeSpec;
 pub use poke::{PokeSpec, Then};

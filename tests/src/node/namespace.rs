@@ -19,7 +19,7 @@ use crate::protocol::NamespaceSpec;
 const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
 
 /// Exit code of [`keep`] and [`enter`] when the namespaces could not be made.
-pub(crate) const NOT_ALLOWED: u8 = 71;
+const NOT_ALLOWED: u8 = 71;
 
 /// The lab's outermost process. It is in a session of its own, so that Ctrl-C
 /// at a terminal ends the test but not the one who cleans up; its standard
