@@ -28,6 +28,7 @@ const DEFAULT_CONFIG: &str = "/etc/keepalived/keepalived.conf";
 const USAGE_ERROR: u8 = 1;
 
 fn main() -> ExitCode {
+    daemonkit::trace::to_stderr_if_asked("VRRPD_TRACE");
     let arguments = std::env::args_os().skip(1).collect();
     let code = match cli::parse(arguments) {
         Ok(options) => dispatch(&options),

@@ -1,4 +1,4 @@
-//! What both daemons need as daemons: syslog, sd_notify, signals, pidfile.
+//! What both daemons need as daemons: syslog, sd_notify, signals, pidfile, traces.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
@@ -6,3 +6,4 @@ pub mod notify;
 pub mod pidfile;
 pub mod signals;
 pub mod syslog;
+pub mod trace;

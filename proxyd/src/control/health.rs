@@ -95,6 +95,7 @@ async fn run(plane: Shared, job: Job, first: Instant, percent: u8) {
         sleep_until(next).await;
         if plane.borrow_mut().check_begins(job.at) {
             let outcome = probe::run(&job.peer, job.kind, job.limits).await;
+            tracing::debug!(peer = ?job.peer, ?outcome, "checked");
             plane.borrow_mut().checked(job.at, &outcome);
         }
         let interval = {

@@ -36,6 +36,7 @@ pub(crate) fn main() -> ExitCode {
     // is opened here.
     osys::fd::remember_inherited();
     osys::time::load_zone();
+    daemonkit::trace::to_stderr_if_asked("PROXYD_TRACE");
     // A crash must be told from outside by its signal; nothing depends on it.
     let _ = osys::process::default_fault_action();
     let arguments: Vec<_> = std::env::args_os().collect();

@@ -38,6 +38,8 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
 
     fn handle_from(&mut self, now: Time, index: usize, event: Event, cause: Cause) {
         if let Some(slot) = self.slots.get_mut(index) {
+            let name = &slot.settings().name;
+            tracing::debug!(router = index, %name, state = ?slot.router.state(), event = kind(&event));
             slot.router.handle(now, event);
         }
         while let Some(action) = self
@@ -50,8 +52,15 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
     }
 
     fn perform(&mut self, now: Time, index: usize, action: Action, cause: Cause) {
+        // An advert carries the password, which belongs in no trace.
+        if !matches!(action, Action::SendAdvert(_)) {
+            tracing::debug!(router = index, ?action);
+        }
         match action {
-            Action::SendAdvert(advert) => self.send_advert(now, index, &advert),
+            Action::SendAdvert(advert) => {
+                tracing::debug!(router = index, advert = advert.priority);
+                self.send_advert(now, index, &advert);
+            }
             Action::SendGarp { address, interface } => self.send_garp(now, address, &interface),
             Action::AddAddress { address, lifetime } => {
                 self.set_address(now, index, &address, lifetime, Setting::New);
@@ -193,6 +202,22 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
                 true
             }
         }
+    }
+}
+
+/// What a trace calls an event: settings and packets carry the password.
+const fn kind(event: &Event) -> &'static str {
+    match event {
+        Event::Start => "start",
+        Event::Packet(_) => "packet",
+        Event::Timer => "timer",
+        Event::LinkUp => "link up",
+        Event::LinkDown => "link down",
+        Event::Source(_) => "source",
+        Event::Script { .. } => "script",
+        Event::AddressRemoved(_) => "address removed",
+        Event::Reload(_) => "reload",
+        Event::Stop => "stop",
     }
 }
 
