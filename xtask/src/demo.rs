@@ -1,6 +1,7 @@
 //! `cargo xtask demo`: the whole pair on one machine, broken in one way after the other.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use e2e::scenario::{self, Fault, Move};
 use e2e::traffic::{self, Attempt, Client};
 
 use crate::needs::{self, Install, LAB, ORIGINALS};
+use crate::report::{self, Row};
 use crate::run::{cargo, complain, run, say};
 
 /// How many requests show that all backends take part.
@@ -28,6 +30,9 @@ pub(crate) struct Options {
     /// Whose daemons to show
     #[arg(long, value_enum, default_value_t = Daemons::Ours)]
     daemons: Daemons,
+    /// Also write what each move took to this file, as YAML
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -57,7 +62,13 @@ pub(crate) fn demo(options: &Options) -> Result<ExitCode> {
     if std::env::var_os(e2e::binaries::READY).is_none() {
         run(&mut cargo(&["build", "--workspace", "--bins", "--locked"]))?;
     }
-    match show(whose) {
+    let mut moves = Vec::new();
+    let shown = show(whose, &mut moves);
+    // A pair that did not behave is worth a report, too.
+    if let Some(file) = &options.report {
+        report::write(file, &moves)?;
+    }
+    match shown {
         Ok(()) => {
             say("\nThe pair behaved.");
             Ok(ExitCode::SUCCESS)
@@ -69,9 +80,10 @@ pub(crate) fn demo(options: &Options) -> Result<ExitCode> {
     }
 }
 
-fn show(whose: Implementation) -> Result<()> {
+fn show(whose: Implementation, moves: &mut Vec<Row>) -> Result<()> {
     say(&picture(whose));
     let begin = Moment::now();
+    say("   0.000 s  the hosts are made and the daemons started");
     let mut pair = Pair::prepare(pair::owners_files([whose; 2], [whose; 2]))
         .context("cannot set up the lab")?;
     for index in [0, 1] {
@@ -96,7 +108,7 @@ fn show(whose: Implementation) -> Result<()> {
     all_backends(&first)?;
 
     for fault in Fault::ALL {
-        act(&mut pair, &client, fault)?;
+        act(&mut pair, &client, fault, moves)?;
     }
     backend_act(&mut pair, &client)?;
     drop(client);
@@ -104,10 +116,11 @@ fn show(whose: Implementation) -> Result<()> {
     Ok(())
 }
 
-fn act(pair: &mut Pair, client: &Client, fault: Fault) -> Result<()> {
+fn act(pair: &mut Pair, client: &Client, fault: Fault, moves: &mut Vec<Row>) -> Result<()> {
     heading(fault.title());
     let there = scenario::strike(pair, client, fault)?;
     tell(&there, "lb2");
+    moves.push(Row::new(fault.title(), "lb2", &there));
     if !matches!(fault, Fault::WireSilent) {
         ensure!(
             pair.owners.now() == ["lb2"],
@@ -118,6 +131,7 @@ fn act(pair: &mut Pair, client: &Client, fault: Fault) -> Result<()> {
     heading(fault.mending());
     let back = scenario::mend(pair, client, fault)?;
     tell(&back, "lb1");
+    moves.push(Row::new(fault.mending(), "lb1", &back));
     Ok(())
 }
 

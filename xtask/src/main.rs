@@ -2,6 +2,7 @@
 
 mod demo;
 mod needs;
+mod report;
 mod run;
 mod test;
 #[cfg(test)]
