@@ -31,6 +31,14 @@ struct PidFiles {
     vrrp: PathBuf,
 }
 
+impl PidFiles {
+    /// Whether either belongs to a daemon that runs. The one of the VRRP process
+    /// counts as well: with another `-p` alone two daemons would send adverts.
+    fn name_a_daemon(&self) -> bool {
+        is_running(&self.parent) || is_running(&self.vrrp)
+    }
+}
+
 /// Runs the daemon; the result is its exit code.
 pub(crate) fn daemon(options: &Options, config: PathBuf) -> u8 {
     // A relative name would mean another file after the daemon has gone to `/`.
@@ -75,7 +83,7 @@ pub(crate) fn daemon(options: &Options, config: PathBuf) -> u8 {
     if refused.is_none() {
         parent(&format!("Configuration file {}", source.path.display()));
     }
-    if is_running(&pid_files.parent) {
+    if pid_files.name_a_daemon() {
         parent("daemon is already running");
         return 0;
     }
@@ -348,6 +356,31 @@ mod tests {
         other.wait().unwrap();
         pidfile::write(&path, std::process::id()).unwrap();
         assert!(!is_running(&path), "our own number is nobody else's");
+    }
+
+    #[test]
+    fn a_daemon_that_shares_either_pid_file_is_running_already() {
+        let directory = tempfile::tempdir().unwrap();
+        // A process of our own name, which the kernel takes from the path.
+        let own = std::fs::read_to_string("/proc/self/comm").unwrap();
+        let program = directory.path().join(own.trim_end());
+        std::os::unix::fs::symlink("/bin/sleep", &program).unwrap();
+        let mut other = std::process::Command::new(program)
+            .arg("60")
+            .spawn()
+            .unwrap();
+        let files = PidFiles {
+            parent: directory.path().join("parent"),
+            vrrp: directory.path().join("vrrp"),
+        };
+        assert!(!files.name_a_daemon());
+        for path in [&files.parent, &files.vrrp] {
+            pidfile::write(path, other.id()).unwrap();
+            assert!(files.name_a_daemon(), "{}", path.display());
+            pidfile::remove(path, other.id());
+        }
+        other.kill().unwrap();
+        other.wait().unwrap();
     }
 
     #[test]
