@@ -17,8 +17,17 @@ pub(crate) struct Tracked {
     ticket: u64,
     health: ScriptHealth,
     last_status: i32,
-    running: bool,
+    run: Run,
     next: Time,
+}
+
+/// How far its run is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Run {
+    None,
+    UnderWay,
+    /// It took too long, was told to end, and has not ended yet.
+    Ending,
 }
 
 /// What a look at the clock gives.
@@ -54,7 +63,7 @@ impl Tracked {
             def,
             ticket,
             last_status: 0,
-            running: false,
+            run: Run::None,
             next: now,
         }
     }
@@ -103,13 +112,18 @@ impl Tracked {
             let behind = now.since(self.next).as_nanos() / self.def.interval.as_nanos().max(1);
             self.next = self.next + self.def.interval.times(behind + 1);
         }
-        if self.running {
+        let state = match self.run {
+            Run::None => None,
+            Run::UnderWay => Some("already running"),
+            Run::Ending => Some("being timed out"),
+        };
+        if let Some(state) = state {
             return Due::Skip(format!(
-                "Track script {} is already running, expect idle - skipping run",
+                "Track script {} is {state}, expect idle - skipping run",
                 self.def.name
             ));
         }
-        self.running = true;
+        self.run = Run::UnderWay;
         Due::Run(Job {
             ticket: self.ticket,
             argv: self.def.argv.clone(),
@@ -120,14 +134,14 @@ impl Tracked {
 
     /// The job could not be handed over.
     pub(crate) const fn not_started(&mut self) {
-        self.running = false;
+        self.run = Run::None;
     }
 
     /// Takes a report on a run of this script.
     pub(crate) fn report(&mut self, report: &Report) -> Judged {
         let (failure, status) = match &report.end {
             End::Gone => {
-                self.running = false;
+                self.run = Run::None;
                 return Judged::default();
             }
             End::TimedOut => ("timed_out".to_owned(), None),
@@ -140,7 +154,10 @@ impl Tracked {
             End::NotStarted(reason) => (format!("failed (cannot be run: {reason})"), None),
         };
         // A script that timed out still has to go away.
-        self.running = matches!(report.end, End::TimedOut);
+        self.run = match report.end {
+            End::TimedOut => Run::Ending,
+            _ => Run::None,
+        };
         let mut judged = Judged::default();
         let name = &self.def.name;
         if let Some(status) = status
