@@ -42,7 +42,7 @@ impl Receiver {
     /// `EPERM` without `CAP_NET_RAW`, `ENODEV` for an unknown index,
     /// `EADDRNOTAVAIL` for an address this host does not have.
     pub fn open(listen: Listen, ifindex: Option<NonZeroU32>) -> io::Result<Self> {
-        let socket = raw()?;
+        let socket = raw(PROTOCOL)?;
         if let Some(index) = ifindex {
             socket.bind_device_by_index_v4(Some(index))?;
         }
@@ -104,15 +104,16 @@ impl Sender {
     /// # Errors
     /// `EPERM` without `CAP_NET_RAW`, `ENODEV` for an unknown index.
     pub fn open(ifindex: Option<NonZeroU32>) -> io::Result<Self> {
-        let socket = raw()?;
+        // The kernel gives every raw socket a copy of each packet of its protocol;
+        // no packet is of this one, and the header says what is sent (raw(7)).
+        let socket = raw(libc::IPPROTO_RAW)?;
         socket.set_header_included_v4(true)?;
         if let Some(index) = ifindex {
             socket.bind_device_by_index_v4(Some(index))?;
             setsockopt_multicast_interface(&socket, index)?;
         }
-        // Our own adverts do not come back, and none ever waits here unread.
+        // Our own adverts do not come back.
         socket.set_multicast_loop_v4(false)?;
-        socket.set_recv_buffer_size(0)?;
         // Above 6 it takes CAP_NET_ADMIN, without which adverts queue with the rest.
         let _ = setsockopt(&socket, sockopt::Priority, &PRIORITY_CONTROL);
         Ok(Self { socket })
@@ -140,8 +141,8 @@ impl Sender {
     }
 }
 
-fn raw() -> io::Result<Socket> {
-    let socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(PROTOCOL)))?;
+fn raw(protocol: i32) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(protocol)))?;
     socket.set_nonblocking(true)?;
     Ok(socket)
 }
@@ -237,6 +238,13 @@ mod tests {
         assert_eq!(got.len(), sent.len());
         assert_eq!(got.get(..10), sent.get(..10));
         assert_ne!(got.get(10..12), Some([0, 0].as_slice()));
+        // All sockets have theirs by now, and the sender's is no copy.
+        let waiting = sender.socket.peek(&mut [std::mem::MaybeUninit::uninit()]);
+        assert_eq!(
+            waiting.unwrap_err().kind(),
+            io::ErrorKind::WouldBlock,
+            "a packet is queued where nobody reads"
+        );
     }
 
     #[test]
