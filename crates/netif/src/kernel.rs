@@ -12,7 +12,8 @@ use crate::model::{Address, AddressKey, AddressSpec, Link, Snapshot};
 /// given; of several waiting requests for the same address only the newest is
 /// carried out, so the backlog cannot outgrow the number of addresses.
 pub trait Kernel {
-    /// Sets an address, or gives an existing one the lifetime asked for.
+    /// Sets an address, or gives an existing one the lifetime asked for. One that
+    /// differs in more from what was removed just before takes its place.
     fn add_address(&mut self, spec: &AddressSpec);
 
     /// Prolongs the lifetime of an address that is held. A refresh which could not

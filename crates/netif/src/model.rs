@@ -123,6 +123,17 @@ impl AddressSpec {
             preferred: None,
         }
     }
+
+    /// Whether the kernel can turn the one into the other while it is held.
+    #[must_use]
+    pub fn differs_only_in_lifetime(&self, other: &Self) -> bool {
+        let renewed = Self {
+            lifetime: other.lifetime,
+            preferred: other.preferred,
+            ..self.clone()
+        };
+        renewed == *other
+    }
 }
 
 /// An address as the kernel reports it.

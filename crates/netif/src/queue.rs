@@ -19,6 +19,9 @@ pub(crate) enum Request {
         /// After this moment a refresh would prolong a lease that the loop no
         /// longer vouches for.
         good_until: Option<Instant>,
+        /// What has to go first: the kernel changes only the lifetime of an address
+        /// that is there, not its label, scope, broadcast or peer.
+        instead_of: Option<AddressSpec>,
     },
     Remove(AddressSpec),
 }
@@ -42,6 +45,7 @@ impl Request {
             spec: spec.clone(),
             operation: Operation::Add,
             good_until: None,
+            instead_of: None,
         }
     }
 
@@ -53,7 +57,23 @@ impl Request {
             spec: spec.clone(),
             operation: Operation::Refresh,
             good_until,
+            instead_of: None,
         }
+    }
+
+    /// Takes over what `old`, which it overtakes, would have removed.
+    fn overtake(&mut self, old: Self) {
+        let Self::Set {
+            spec, instead_of, ..
+        } = self
+        else {
+            return;
+        };
+        let removed = match old {
+            Self::Remove(removed) => Some(removed),
+            Self::Set { instead_of, .. } => instead_of,
+        };
+        *instead_of = removed.filter(|removed| !removed.differs_only_in_lifetime(spec));
     }
 
     /// Whether carrying it out at `now` would be too late.
@@ -91,12 +111,17 @@ impl Queue {
 
     /// Adds a request. A waiting one for the same address is overtaken: its place
     /// in the order stays, its content is the newer one's.
-    pub(crate) fn push(&self, request: Request) {
+    /// Where the old one removes what the new one cannot change in place, that
+    /// becomes part of the new one.
+    pub(crate) fn push(&self, mut request: Request) {
         let key = request.key();
         let mut waiting = self.lock();
         match waiting.requests.remove(&key) {
             None => waiting.order.push_back(key),
-            Some(old) => waiting.superseded.push((old.operation(), key)),
+            Some(old) => {
+                waiting.superseded.push((old.operation(), key));
+                request.overtake(old);
+            }
         }
         waiting.requests.insert(key, request);
         drop(waiting);
@@ -187,6 +212,43 @@ mod tests {
             assert!(!queue.is_busy());
             assert_eq!(queue.next().await, None);
         });
+    }
+
+    #[test]
+    fn what_cannot_be_changed_in_place_is_replaced() {
+        let old = AddressSpec::new(key(1));
+        let mut renewed = old.clone();
+        renewed.lifetime = Some(3);
+        let mut labelled = renewed.clone();
+        labelled.label = Some("eth0:vip".to_owned());
+        let mut wider = labelled.clone();
+        wider.scope = crate::Scope::LINK;
+        for (requests, expected) in [
+            (vec![Request::add(&renewed)], None),
+            (vec![Request::add(&labelled)], Some(&old)),
+            // The removal is not forgotten when the addition is overtaken in turn.
+            (
+                vec![
+                    Request::add(&labelled),
+                    Request::refresh(&labelled, Instant::now()),
+                ],
+                Some(&old),
+            ),
+            (
+                vec![Request::add(&labelled), Request::add(&wider)],
+                Some(&old),
+            ),
+        ] {
+            let queue = Queue::default();
+            queue.push(Request::Remove(old.clone()));
+            for request in requests {
+                queue.push(request);
+            }
+            let Some(Request::Set { instead_of, .. }) = block_on(queue.next()) else {
+                panic!("nothing waits");
+            };
+            assert_eq!(instead_of.as_ref(), expected);
+        }
     }
 
     #[test]

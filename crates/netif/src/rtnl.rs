@@ -220,11 +220,7 @@ impl Worker {
             self.hear(Ok(heard)).await?;
         }
         let (operation, key) = (request.operation(), request.key());
-        let result = if request.is_late(Instant::now()) {
-            Err(Error::Late)
-        } else {
-            self.execute(request).await
-        };
+        let result = self.carry_out(request).await;
         queue.finished();
         self.send(Event::Done {
             operation,
@@ -232,6 +228,23 @@ impl Worker {
             result,
         })
         .await
+    }
+
+    async fn carry_out(&mut self, request: Request) -> Result<(), Error> {
+        let late = request.is_late(Instant::now());
+        if let Request::Set {
+            instead_of: Some(old),
+            ..
+        } = &request
+        {
+            // One that cannot be removed is no reason to go without the new one,
+            // whose own answer tells what the kernel objects to.
+            let _ = self.execute(Request::Remove(old.clone())).await;
+        }
+        if late {
+            return Err(Error::Late);
+        }
+        self.execute(request).await
     }
 
     async fn execute(&mut self, request: Request) -> Result<(), Error> {
