@@ -89,16 +89,112 @@ fn the_lease_can_be_switched_off() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Writes lb1's file and asks for a reload.
+fn reload(pair: &Pair, text: &str) -> anyhow::Result<Moment> {
+    let host = pair.lb(0)?;
+    host.write(KEEPALIVED_CONF, text)?;
+    let now = Moment::now();
+    host.signal_named(Ours.router_names(), SIGHUP)?;
+    Ok(now)
+}
+
+#[test]
+fn a_reload_changes_what_an_address_looks_like() -> anyhow::Result<()> {
+    let pair = routers(OWNERS)?;
+    let host = pair.lb(0)?;
+    let start = Moment::now();
+    // The kernel changes none of this while it holds the address.
+    for (spec, shown) in [
+        (
+            "10.0.254.253/16 label ens160:vip",
+            "/16 scope global ens160:vip",
+        ),
+        ("10.0.254.253/16", "/16 scope global ens160\\"),
+        (
+            "10.0.254.253/16 brd 10.0.255.255",
+            "/16 brd 10.0.255.255 scope global",
+        ),
+        ("10.0.254.253/24", "/24 scope global"),
+        ("10.0.254.253/24 scope link", "/24 scope link ens160\\"),
+    ] {
+        reload(
+            &pair,
+            &OWNERS.replace("10.0.254.253/16 #", &format!("{spec} #")),
+        )?;
+        wait::until_ok(shown, PATIENCE, || {
+            let table = host
+                .run(&["ip", "-o", "-4", "address", "show", "dev", "ens160"])?
+                .success()?
+                .stdout
+                // A later address of its subnet, and leased.
+                .replace("secondary ", "")
+                .replace("dynamic ", "");
+            let lines: Vec<&str> = table
+                .lines()
+                .filter(|line| line.contains("10.0.254.253/"))
+                .collect();
+            let words = format!("10.0.254.253{shown}");
+            Ok(match lines.as_slice() {
+                [line] if line.contains(&words) => Some(()),
+                _ => None,
+            })
+        })
+        .map_err(|error| error.context(pair.evidence()))?;
+    }
+    assert_eq!(pair.owners.now(), ["lb1"], "{}", pair.evidence());
+    assert!(
+        pair.owners.longest_gap(start) < Duration::from_millis(500),
+        "{}",
+        pair.evidence()
+    );
+    assert!(
+        pair.owners
+            .changes()
+            .iter()
+            .all(|c| c.at < start || c.host == "lb1"),
+        "{}",
+        pair.evidence()
+    );
+    Ok(())
+}
+
+#[test]
+fn no_file_keeps_later_reloads_from_being_done() -> anyhow::Result<()> {
+    let pair = routers(OWNERS)?;
+    let host = pair.lb(0)?;
+    // Ten megabytes of faults, and while they are judged the next request comes.
+    let start = reload(&pair, &"vrrp_bogus x\n".repeat(800_000))?;
+    host.log().wait_for("Reloading ...", start, PATIENCE)?;
+    wait::holds_for(Duration::from_millis(200), || Ok(()))?;
+    reload(&pair, &OWNERS.replace("priority 101 #", "priority 90 #"))?;
+    pair.owners
+        .wait_sole("lb2", PATIENCE)
+        .map_err(|error| error.context(pair.evidence()))?;
+    reload(&pair, OWNERS)?;
+    pair.settle()?;
+    // A pipe nobody writes to, a device that never ends, and a directory.
+    for make in ["mkfifo", "ln -s /dev/zero", "mkdir"] {
+        let commands = format!("rm -rf {KEEPALIVED_CONF} && {make} {KEEPALIVED_CONF}");
+        host.run(&["sh", "-c", &commands])?.success()?;
+        let at = Moment::now();
+        host.signal_named(Ours.router_names(), SIGHUP)?;
+        host.log()
+            .wait_for("the running configuration stays in force", at, PATIENCE)
+            .map_err(|error| error.context(pair.evidence()))?;
+        assert_eq!(pair.owners.now(), ["lb1"], "{}", pair.evidence());
+    }
+    host.run(&["rm", "-rf", KEEPALIVED_CONF])?.success()?;
+    let at = reload(&pair, OWNERS)?;
+    host.log().wait_for("Reload complete", at, PATIENCE)?;
+    assert_eq!(pair.owners.now(), ["lb1"], "{}", pair.evidence());
+    Ok(())
+}
+
 #[test]
 fn a_reload_takes_effect_whole_or_not_at_all() -> anyhow::Result<()> {
     let pair = routers(OWNERS)?;
     let host = pair.lb(0)?;
-    let reload = |text: &str| -> anyhow::Result<Moment> {
-        host.write(KEEPALIVED_CONF, text)?;
-        let now = Moment::now();
-        host.signal_named(Ours.router_names(), SIGHUP)?;
-        Ok(now)
-    };
+    let reload = |text: &str| reload(&pair, text);
     // The same file: nothing moves.
     let start = reload(OWNERS)?;
     host.log().wait_for("Reload", start, PATIENCE)?;

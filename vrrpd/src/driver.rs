@@ -238,7 +238,8 @@ impl Driver {
             if let Some(loading) = &mut self.loading
                 && let Poll::Ready(result) = std::pin::Pin::new(loading).poll(cx)
             {
-                inbox.prepared = result.ok();
+                let broken = |error| Prepared::failed(format!("not finished: {error}"));
+                inbox.prepared = Some(result.unwrap_or_else(broken));
                 self.loading = None;
             }
             if deadline.is_some() && timer.as_mut().poll(cx).is_ready() {

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use cfgtext::Severity;
@@ -31,6 +32,20 @@ pub(crate) struct Prepared {
     /// The configuration and what is wrong with it all the same, or why the running
     /// one stays.
     pub(crate) outcome: Result<(Config, Complaints), Vec<String>>,
+}
+
+impl Prepared {
+    /// What is left of an attempt that ended without a verdict.
+    pub(crate) fn failed(reason: String) -> Self {
+        Self {
+            parent: Vec::new(),
+            vrrp: Vec::new(),
+            outcome: Err(vec![
+                reason,
+                "the running configuration stays in force".to_owned(),
+            ]),
+        }
+    }
 }
 
 /// Reads the configuration again and judges it.
@@ -129,7 +144,16 @@ fn write_check_log(loaded: &Loaded) {
         .config
         .as_ref()
         .and_then(|config| config.global.reload_check_log.as_deref());
-    let Some(Ok(mut file)) = path.map(std::fs::File::create) else {
+    // A pipe that nobody reads would keep every later reload waiting.
+    let open = |path: &Path| {
+        std::fs::File::options()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .custom_flags(nix::libc::O_NONBLOCK)
+            .open(path)
+    };
+    let Some(Ok(mut file)) = path.map(open) else {
         return;
     };
     for line in loaded.test_lines() {

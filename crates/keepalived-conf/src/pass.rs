@@ -18,7 +18,7 @@ use crate::text::{CLOSE, Line, OPEN, Place, Word, bare, split_words};
 /// Messages beyond this number are counted, not kept.
 const MAX_MESSAGES: usize = 200_000;
 /// Diagnostics beyond this number are not kept.
-const MAX_DIAGNOSTICS: usize = 10_000;
+const MAX_DIAGNOSTICS: usize = 1_000;
 
 /// keepalived gives up at once: a keyword lacks its parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +34,8 @@ pub(crate) struct Findings {
     pub(crate) insecure: bool,
     seen: BTreeSet<(Option<Span>, String)>,
     dropped: usize,
+    /// Errors among the diagnostics that were too many to keep.
+    unlisted_errors: usize,
     /// Whether a notify script runs as root.
     pub(crate) root_notify: bool,
     /// Whether others than root can change such a script.
@@ -43,12 +45,12 @@ pub(crate) struct Findings {
 }
 
 impl Findings {
-    fn say(&mut self, process: Process, audience: Audience, text: String) {
+    fn say(&mut self, process: Process, audience: Audience, text: impl Into<String>) {
         if self.messages.len() < MAX_MESSAGES {
             self.messages.push(Message {
                 process,
                 audience,
-                text,
+                text: text.into(),
             });
         } else {
             self.dropped += 1;
@@ -65,6 +67,12 @@ impl Findings {
                 text,
             });
         }
+        if self.unlisted_errors > 0 {
+            // The number makes them other errors than those of another file.
+            let text = format!("errors were found {} more times", self.unlisted_errors);
+            self.diagnostics
+                .push(Diagnostic::error("config", text, None));
+        }
     }
 
     fn diagnose(
@@ -75,7 +83,11 @@ impl Findings {
         span: Option<Span>,
         note: Option<&str>,
     ) {
-        if self.diagnostics.len() < MAX_DIAGNOSTICS && self.seen.insert((span, text.to_owned())) {
+        if self.diagnostics.len() >= MAX_DIAGNOSTICS {
+            self.unlisted_errors += usize::from(severity == Severity::Error);
+            return;
+        }
+        if self.seen.insert((span, text.to_owned())) {
             let diagnostic = match severity {
                 Severity::Error => Diagnostic::error(code, text, span),
                 Severity::Warning => Diagnostic::warning(code, text, span),
@@ -490,6 +502,7 @@ impl<'a> Pass<'a> {
         self.findings.say(self.process, Audience::Test, shown);
         let names = block.rows().iter().map(|row| row.name);
         if self.findings.diagnostics.len() >= MAX_DIAGNOSTICS {
+            self.findings.unlisted_errors += 1;
             return;
         }
         let note =

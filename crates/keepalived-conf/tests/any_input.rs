@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use keepalived_conf::env::FakeFile;
-use keepalived_conf::{FakeEnvironment, Options, compat_markdown, load};
+use keepalived_conf::{
+    Environment as _, FakeEnvironment, Loaded, Options, SystemEnvironment, compat_markdown, load,
+};
 use proptest::prelude::*;
 
 fn read(bytes: Vec<u8>) -> (u8, usize) {
@@ -85,6 +87,34 @@ fn ten_megabytes() {
     assert_eq!(read(b"# a comment\n".repeat(900_000)).0, 0);
     assert_eq!(read(b"x".repeat(10_000_000)).0, 5);
     assert_eq!(read(vec![0; 10_000_000]).0, 0);
+}
+
+#[test]
+fn a_million_faults_are_told_by_number() {
+    let faulty = |count: usize| {
+        let host = FakeEnvironment::new().with_file(
+            "/x.conf",
+            FakeFile::readable("vrrp_bogus x\n".repeat(count)),
+        );
+        load(Path::new("/x.conf"), &Options::default(), &host)
+    };
+    let (many, more) = (faulty(100_000), faulty(100_001));
+    assert!(many.diagnostics.len() <= 1_001);
+    let last = |loaded: &Loaded| loaded.diagnostics.last().unwrap().message.clone();
+    // One fault more among them does not pass for the same.
+    assert_ne!(last(&many), last(&more));
+}
+
+/// Whoever opens a pipe for reading waits for its writer, and a device may never end.
+#[test]
+fn a_pipe_or_a_device_is_not_read() {
+    let host = SystemEnvironment;
+    assert!(host.read(Path::new("/dev/zero"), 100).is_err());
+    let pipe = std::env::temp_dir().join(format!("keepalived-conf.{}.pipe", std::process::id()));
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRUSR).unwrap();
+    let read = host.read(&pipe, 100);
+    std::fs::remove_file(&pipe).unwrap();
+    assert!(read.is_err());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::unistd::{Gid, Group, Uid, User};
@@ -18,7 +18,15 @@ impl Environment for SystemEnvironment {
     fn read(&self, path: &Path, limit: usize) -> io::Result<Vec<u8>> {
         let mut content = Vec::new();
         let limit = u64::try_from(limit).unwrap_or(u64::MAX);
-        File::open(path)?.take(limit).read_to_end(&mut content)?;
+        // What was a file a moment ago may be a pipe now, whose other end nobody opens.
+        let file = File::options()
+            .read(true)
+            .custom_flags(nix::libc::O_NONBLOCK)
+            .open(path)?;
+        if !file.metadata()?.is_file() {
+            return Err(io::Error::other("not a regular file"));
+        }
+        file.take(limit).read_to_end(&mut content)?;
         Ok(content)
     }
 
