@@ -162,10 +162,14 @@ fn a_reload_changes_what_an_address_looks_like() -> anyhow::Result<()> {
 fn no_file_keeps_later_reloads_from_being_done() -> anyhow::Result<()> {
     let pair = routers(OWNERS)?;
     let host = pair.lb(0)?;
-    // Ten megabytes of faults, and while they are judged the next request comes.
+    // Ten megabytes of faults, and while they are judged the next request comes: it is
+    // answered after the first.
+    let refused = "the running configuration stays in force";
     let start = reload(&pair, &"vrrp_bogus x\n".repeat(800_000))?;
     host.log().wait_for("Reloading ...", start, PATIENCE)?;
-    wait::holds_for(Duration::from_millis(200), || Ok(()))?;
+    host.signal_named(Ours.router_names(), SIGHUP)?;
+    let first = host.log().wait_for(refused, start, PATIENCE)?;
+    host.log().wait_for("Reloading ...", first.at, PATIENCE)?;
     reload(&pair, &OWNERS.replace("priority 101 #", "priority 90 #"))?;
     pair.owners
         .wait_sole("lb2", PATIENCE)
@@ -179,7 +183,7 @@ fn no_file_keeps_later_reloads_from_being_done() -> anyhow::Result<()> {
         let at = Moment::now();
         host.signal_named(Ours.router_names(), SIGHUP)?;
         host.log()
-            .wait_for("the running configuration stays in force", at, PATIENCE)
+            .wait_for(refused, at, PATIENCE)
             .map_err(|error| error.context(pair.evidence()))?;
         assert_eq!(pair.owners.now(), ["lb1"], "{}", pair.evidence());
     }
