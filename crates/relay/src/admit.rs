@@ -10,7 +10,7 @@ use lb_core::Position;
 use crate::connect;
 use crate::connection::{Connection, Figures, Place, Settings, Stamps};
 use crate::copy::Lane;
-use crate::listen::{self, Guest, Nobody};
+use crate::listen::{self, Door, Guest, Nobody};
 use crate::record::{Cause, SessionStart};
 use crate::session::{Event, Session, Side};
 use crate::shared::{MAX_SLOTS, Token};
@@ -62,6 +62,35 @@ impl Worker {
                         cells.accept_errors.add(1);
                     }
                     return;
+                }
+            }
+        }
+    }
+
+    /// Lets in who waits already at doors about to close: the kernel resets clients left in the
+    /// queue of a socket that is closed. Rate limits and `tune.maxaccept` do not hold here, the
+    /// counts of connections do. No more than a full backlog each, for a new process may be
+    /// listening on the same socket.
+    pub(crate) fn drain_doors(&mut self, which: impl Fn(&Door) -> bool) {
+        let settings = Rc::clone(&self.settings);
+        for index in 0..self.doors.len() {
+            let mut left = None;
+            while left != Some(0_u32) {
+                let Some(door) = self.doors.get(index).and_then(Option::as_ref) else {
+                    break;
+                };
+                let place = listen::place(&settings, door).filter(|_| which(door));
+                let Some((frontend, listener)) = place else {
+                    break;
+                };
+                left = Some(left.unwrap_or(listener.backlog.max(1)).saturating_sub(1));
+                match door.admit(self.index, frontend, listener, &self.shared) {
+                    Ok(guest) => {
+                        let at = (door.frontend, door.listener);
+                        self.begin(&settings, frontend, listener, at, guest);
+                    }
+                    Err(Nobody::GaveUp) => {}
+                    Err(Nobody::Empty | Nobody::Full | Nobody::Exhausted) => break,
                 }
             }
         }

@@ -265,7 +265,10 @@ impl Worker {
                     }
                 }
                 Command::Resume(frontend) => self.resume(frontend),
-                Command::Stop(frontend) => self.close_doors(|door| door.frontend == frontend),
+                Command::Stop(frontend) => {
+                    self.drain_doors(|door| door.frontend == frontend);
+                    self.close_doors(|door| door.frontend == frontend);
+                }
                 Command::Kill(filter, cause) => self.kill(filter, cause.cause()),
                 Command::List(answer) => {
                     let now = self.now;
@@ -279,6 +282,9 @@ impl Worker {
                 }
                 Command::Shutdown(how) => {
                     self.stopping = true;
+                    if how == Shutdown::Soft {
+                        self.drain_doors(|_| true);
+                    }
                     self.close_doors(|_| true);
                     if how == Shutdown::Hard {
                         self.kill(SessionFilter::All, Cause::Killed);

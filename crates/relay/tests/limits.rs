@@ -270,6 +270,21 @@ fn a_soft_stop_lets_sessions_finish_and_a_hard_one_does_not() {
 }
 
 #[test]
+fn a_soft_stop_serves_clients_that_wait_in_the_backlog() {
+    let rig = Setup::new(1)
+        .with(|setup| setup.frontend.rate_limit = 1)
+        .start();
+    let (_first, _first_server) = rig.pair();
+    // The rate limit holds these for seconds: the stop comes before it lets them in.
+    let mut waiting: Vec<TcpStream> = (0..3).map(|_| rig.connect()).collect();
+    rig.relay.shutdown(relay::Shutdown::Soft);
+    for client in &mut waiting {
+        let mut server = rig.accept(0);
+        pass(client, &mut server, "served");
+    }
+}
+
+#[test]
 fn servers_on_unix_sockets() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("server");
