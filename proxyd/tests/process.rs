@@ -224,6 +224,21 @@ fn a_limit_out_of_reach_is_named() {
 }
 
 #[test]
+fn quiet_in_the_file_does_not_hide_why_a_start_fails() {
+    let busy = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = busy.local_addr().unwrap();
+    let scene = Scene::new();
+    scene.configure(" quiet", &format!(" bind {address}"));
+    let (code, _, stderr) = scene.output(&["-db", "-f", "t.cfg"]);
+    assert_eq!(code, Some(1));
+    assert!(stderr.contains("Address already in use"), "{stderr}");
+    assert!(
+        stderr.contains("Some protocols failed to start their listeners! Exiting."),
+        "{stderr}"
+    );
+}
+
+#[test]
 fn quiet_means_the_exit_code_alone() {
     let scene = Scene::new();
     scene.configure(" chroot /nonexistent", " bind unix@u.sock");

@@ -122,7 +122,6 @@ fn prepare(
     }
     let loaded = haproxy_cfg::load(args, &Host);
     messages.all(&loaded.messages);
-    messages.set_quiet(loaded.muted && !shows_all(args));
     let mut config = loaded.config.ok_or(Refused)?;
     override_config(&mut config, args);
     let supervision = if supervised {
@@ -161,6 +160,8 @@ fn prepare(
         reuseport: !args.no_reuseport && !config.global.noreuseport,
     };
     let sockets = bind(&config, options, &old, inherited, messages)?;
+    // As in the original, `quiet` in the file does not hide why a start fails; `-q` does.
+    messages.set_quiet(loaded.muted && !shows_all(args));
     let background =
         (args.daemon || config.global.daemon) && !args.foreground && !args.debug && !args.systemd;
     let reach = limits::too_low(&plan).map_or(Ok(()), |text| {
