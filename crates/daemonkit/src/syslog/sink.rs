@@ -16,8 +16,8 @@ use rustix::net::{
     AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketType, connect, send, socket_with,
 };
 
-/// An unreachable socket path is tried again at most this often.
-const RECONNECT_PAUSE: Duration = Duration::from_millis(100);
+/// An unreachable socket path is tried again at most this often; connecting to one never waits.
+const RECONNECT_PAUSE: Duration = Duration::from_millis(1);
 
 /// Bytes a pipe takes in one piece when it is writable at all (`pipe(7)`).
 const PIPE_BUF: usize = 4096;

@@ -259,6 +259,21 @@ fn a_restarted_reader_gets_lines_again() {
 }
 
 #[test]
+fn a_line_right_after_the_reader_came_back_arrives() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log");
+    let sink = Sinks::default().open(&Destination::Unix(path.clone()));
+    assert!(sink.send(b"nobody").is_err());
+    let failed = Instant::now();
+    let reader = UnixDatagram::bind(&path).unwrap();
+    reader.set_nonblocking(true).unwrap();
+    while failed.elapsed() < Duration::from_millis(5) {
+        std::thread::yield_now();
+    }
+    assert_eq!(sink.send(b"here"), Ok(()));
+}
+
+#[test]
 fn udp_lines_arrive_with_their_line_feed() {
     let reader = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     reader
