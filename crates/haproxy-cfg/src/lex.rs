@@ -194,6 +194,13 @@ impl Lexer<'_> {
             self.at += 1;
         }
         let name = self.line.get(start..self.at).unwrap_or_default();
+        // Names with a dot are the reader's own; any other is no name at all.
+        if first == Some(b'.') && !matches!(name, b".FILE" | b".LINE" | b".SECTION") {
+            return Err(LexError::new(
+                "forbidden first char in environment variable name",
+                start,
+            ));
+        }
         let mut value = (self.lookup)(name);
         let mut split = false;
         if let Some(brace) = brace {
@@ -352,6 +359,11 @@ mod tests {
             ),
             (
                 r#" node "${}"!"#,
+                "forbidden first char in environment variable name",
+                9,
+            ),
+            (
+                r#" node "${.FOO}""#,
                 "forbidden first char in environment variable name",
                 9,
             ),
