@@ -42,8 +42,27 @@ pub fn compat_markdown() -> String {
     for section in keyword::OTHER_SECTIONS {
         line(&mut out, section.name, Status::Refused(section.reason), "");
     }
+    out.push_str(DIFFERENCES);
     out
 }
+
+/// What `proxyd` does otherwise than the original, and why.
+const DIFFERENCES: &str = "
+## Differences on purpose
+
+- The version is `2.6.12-proxyd` and our own number, so that tools that read it go on; `feature()` is true only for
+  what exists here.
+- Splicing starts by itself where a direction moves bulk; `nosplice` and `maxpipes 0` forbid it, and
+  `option splice-*` changes nothing.
+- `show stat` counts the bytes of sessions that still run; the original adds them at the end of a session.
+- A reload tells the old worker to go once the new one is up; if the new one dies first, the old one serves on.
+- The descriptor limit is raised beyond what `show info` gives, up to the hard limit, so that pipes never cost
+  connections.
+- `/dev/log` is opened before `chroot`, so lines arrive without a copy of it in the jail.
+- Commands of the admin socket that do not exist here are answered with a text that says so; every error ends with an
+  empty line; a line of any length gets an answer.
+- The master has no socket of its own (`-S`); a warning says so.
+";
 
 fn place(row: &Row) -> &'static str {
     if row.sections & NO_DEFAULTS != 0 {

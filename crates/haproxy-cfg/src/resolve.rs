@@ -318,12 +318,20 @@ fn addresses(reader: &mut Reader<'_>, drafts: &mut [Draft]) {
                 continue;
             };
             match lookup(reader, server, &host) {
-                Ok(Some(found)) => {
+                Ok(Found::Address(found)) => {
                     if let ServerAddr::Inet { ip, .. } = &mut server.server.addr {
                         *ip = found;
                     }
                 }
-                Ok(None) => server.server.disabled = true,
+                Ok(Found::NotAsked) => server.server.disabled = true,
+                Ok(Found::Nothing) => {
+                    server.server.disabled = true;
+                    let place = &server.server.place;
+                    reader.warn(format!(
+                        "[{}:{}] : 'server {proxy}/{}' : could not resolve address '{host}', disabling server.",
+                        place.file, place.line, server.server.name
+                    ));
+                }
                 Err(what) => {
                     let place = &server.server.place;
                     reader.alert(format!(
@@ -341,34 +349,42 @@ fn addresses(reader: &mut Reader<'_>, drafts: &mut [Draft]) {
     }
 }
 
-/// The address of a name; `None` if the server may start without one.
-fn lookup(
-    reader: &Reader<'_>,
-    server: &ServerDraft,
-    host: &str,
-) -> Result<Option<IpAddr>, &'static str> {
+/// What a look-up that is no error gives.
+enum Found {
+    Address(IpAddr),
+    /// The server starts without one, and nobody was asked.
+    NotAsked,
+    /// The server starts without one, since the name is unknown.
+    Nothing,
+}
+
+/// The address of a server's name, by the methods of `init-addr` in their order.
+fn lookup(reader: &Reader<'_>, server: &ServerDraft, host: &str) -> Result<Found, &'static str> {
     let usual = [String::from("last"), String::from("libc")];
     let methods = server.settings.init_addr.as_deref().unwrap_or(&usual);
-    let mut what = "no method found to resolve address";
+    let mut asked = false;
     for method in methods {
         match method.as_str() {
             "libc" => match reader.environment.resolve(host).first() {
-                Some(ip) => return Ok(Some(*ip)),
-                None => what = "could not resolve address",
+                Some(ip) => return Ok(Found::Address(*ip)),
+                None => asked = true,
             },
-            "none" => return Ok(None),
+            "none" if asked => return Ok(Found::Nothing),
+            "none" => return Ok(Found::NotAsked),
             "last" => {}
             ip => {
                 if let Ok(ip) = ip.parse() {
-                    return Ok(Some(ip));
+                    return Ok(Found::Address(ip));
                 }
             }
         }
     }
-    if reader.args.tolerate_unresolved {
-        return Ok(None);
+    match (asked, reader.args.tolerate_unresolved) {
+        (true, true) => Ok(Found::Nothing),
+        (false, true) => Ok(Found::NotAsked),
+        (true, false) => Err("could not resolve address"),
+        (false, false) => Err("no method found to resolve address"),
     }
-    Err(what)
 }
 
 fn proxy(draft: Draft, target: Option<usize>, id: u32) -> Option<Proxy> {
