@@ -1,4 +1,4 @@
-//! Prints what `haproxy -c` and `haproxy -cc` print: `check -c -f FILE...`.
+//! Prints what `haproxy -c` and `haproxy -cc` print: `haproxy-check -c -f FILE...`.
 
 use std::io::Write;
 use std::process::ExitCode;
