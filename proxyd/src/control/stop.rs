@@ -83,17 +83,17 @@ impl Plane {
         enabled(true).chain(enabled(false)).map(|(index, _)| index)
     }
 
+    /// The sides of a proxy that the data path knows.
+    fn sides(&self, proxy: usize) -> (Option<&relay::Frontend>, Option<&relay::Backend>) {
+        let place = self.places.get(proxy);
+        let frontend = place.and_then(|place| self.snapshot.frontends.get(place.frontend?));
+        let backend = place.and_then(|place| self.snapshot.backends.get(place.backend?));
+        (frontend.map(AsRef::as_ref), backend.map(AsRef::as_ref))
+    }
+
     /// Cumulated connections of a proxy: as a frontend, as a backend.
     fn totals(&self, proxy: usize) -> (u64, u64) {
-        let Some(place) = self.places.get(proxy) else {
-            return (0, 0);
-        };
-        let frontend = place
-            .frontend
-            .and_then(|index| self.snapshot.frontends.get(index));
-        let backend = place
-            .backend
-            .and_then(|index| self.snapshot.backends.get(index));
+        let (frontend, backend) = self.sides(proxy);
         (
             frontend.map_or(0, |frontend| frontend.state.totals().connections),
             backend.map_or(0, |backend| backend.state.totals().sessions),
@@ -169,15 +169,7 @@ impl Plane {
 
     /// Current sessions of a proxy: as a frontend, as a backend.
     fn active(&self, proxy: usize) -> (u32, u32) {
-        let Some(place) = self.places.get(proxy) else {
-            return (0, 0);
-        };
-        let frontend = place
-            .frontend
-            .and_then(|index| self.snapshot.frontends.get(index));
-        let backend = place
-            .backend
-            .and_then(|index| self.snapshot.backends.get(index));
+        let (frontend, backend) = self.sides(proxy);
         (
             frontend.map_or(0, |frontend| frontend.state.sessions.current()),
             backend.map_or(0, |backend| backend.state.sessions.current()),
