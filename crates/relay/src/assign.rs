@@ -184,6 +184,10 @@ impl Worker {
 
     /// The server's socket became writable while connecting: it stands, or it failed.
     pub(crate) fn connect_ended(&mut self, token: Token, flags: EventFlags) -> Option<Event> {
+        let failed = EventFlags::ERR | EventFlags::HUP;
+        if flags.contains(EventFlags::OUT) && !flags.intersects(failed) {
+            return self.stands(token, flags);
+        }
         let connection = self.connection(token)?;
         match connect::outcome(connection.server_fd()?) {
             Ok(()) => self.stands(token, flags),

@@ -207,7 +207,6 @@ impl Connection {
             serial: self.figures.serial,
             client: self.figures.client,
             local: self.figures.local,
-            server_local: self.server_fd().map(crate::connect::local_peer),
             accepted: self.stamps.wall,
             frontend: self.frontend()?,
             listener: self.listener()?,

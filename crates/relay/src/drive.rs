@@ -212,6 +212,9 @@ impl Worker {
     /// Moves bytes in both directions until the sockets block or the budget is used up.
     pub(crate) fn drive(&mut self, token: Token) {
         let mut again = false;
+        // Activity only puts deadlines off, and a timer that fires early looks again: the wheel has
+        // to know only of what may be due sooner.
+        let mut sooner = false;
         loop {
             let now = self.now;
             let Some(slot) = usize::try_from(token.slot).ok() else {
@@ -225,8 +228,10 @@ impl Worker {
             else {
                 return;
             };
+            let unsent = connection.unsent();
             let up = connection.turn(Direction::Up, &mut self.scratch);
             let down = connection.turn(Direction::Down, &mut self.scratch);
+            sooner |= unsent != connection.unsent();
             connection.count_bytes(self.index, now, up, down);
             self.count_written(up, down);
             again |= up.stop == Stop::Budget || down.stop == Stop::Budget;
@@ -237,11 +242,14 @@ impl Worker {
                 break;
             };
             self.feed(token, event);
+            sooner = true;
         }
         if again {
             self.run_again(token);
         }
-        self.arm(token);
+        if sooner {
+            self.arm(token);
+        }
     }
 
     fn run_again(&mut self, token: Token) {

@@ -54,8 +54,6 @@ pub struct SessionRecord<'a> {
     pub client: Peer,
     /// Which local address was reached.
     pub local: Peer,
-    /// Local end of the connection to the server (`%bi:%bp`), once there was one.
-    pub server_local: Option<Peer>,
     /// Wall time of the accept.
     pub accepted: SystemTime,
     /// The frontend.

@@ -2,15 +2,20 @@
 //!
 //! The worker's own epoll instance is edge-triggered and hangs in the tokio runtime as a single
 //! `AsyncFd`: tokio sees one descriptor, and a connection costs no task, waker or timer of its own.
+//! Even the worker's own timer is an entry of that epoll instance, so that a wait is one await on
+//! one descriptor.
 
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use osys::relay_sys;
+use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime,
+};
 use slab::Slab;
 use tokio::io::Interest;
 
@@ -27,10 +32,20 @@ use crate::wheel::Wheel;
 
 /// Events taken from the kernel at once.
 const BATCH: usize = 256;
+/// After a round with this many events the next look at the sockets does not wait: under load there
+/// is more by then, and the way through the runtime is saved.
+const BUSY: usize = 4;
+/// Look without waiting; a timer that does not repeat.
+const NO_TIME: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 0,
+};
 /// Marks tokens of doors; the low bits are the door's index.
 const DOOR: u64 = 1 << 31;
 /// The mailbox's token.
 const MAIL: u64 = 0xffff_ffff;
+/// The token of the worker's timer.
+const ALARM: u64 = 0xffff_fffe;
 
 /// Everything one thread owns.
 #[derive(Debug)]
@@ -42,6 +57,10 @@ pub(crate) struct Worker {
     pub(crate) doors: Vec<Option<Door>>,
     pub(crate) connections: Slab<Box<Connection>>,
     pub(crate) wheel: Wheel,
+    /// Wakes the worker for the wheel.
+    alarm: OwnedFd,
+    /// When it will; later is never set, since waking early is harmless.
+    alarm_at: Option<u64>,
     pub(crate) scratch: Scratch,
     /// Connections that used up their budget and go on in the next turn.
     pub(crate) runnable: VecDeque<Token>,
@@ -72,6 +91,11 @@ impl Worker {
             mail,
             EventFlags::IN | EventFlags::ET,
         )?;
+        let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
+        let alarm = timerfd_create(TimerfdClockId::Monotonic, flags)?;
+        // Edge-triggered: each expiry is told once, and nobody has to read it.
+        let data = EventData::new_u64(ALARM);
+        epoll::add(&epoll, &alarm, data, EventFlags::IN | EventFlags::ET)?;
         let doors: Vec<Option<Door>> = doors.into_iter().map(Some).collect();
         for (number, door) in (0_u64..).zip(&doors) {
             if let Some(door) = door {
@@ -96,6 +120,8 @@ impl Worker {
             doors,
             connections: Slab::new(),
             wheel: Wheel::new(now),
+            alarm,
+            alarm_at: None,
             scratch,
             runnable: VecDeque::new(),
             generation: 0,
@@ -109,7 +135,6 @@ impl Worker {
     pub(crate) fn run(mut self) -> std::io::Result<()> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
-            .enable_time()
             .build()?;
         runtime.block_on(async {
             let watched = relay_sys::watch(self.epoll.try_clone()?, Interest::READABLE)?;
@@ -118,41 +143,53 @@ impl Worker {
                 if !std::mem::take(&mut self.expecting) {
                     self.now = clock::millis();
                 }
-                let drained = self.turn();
-                let busy = !self.runnable.is_empty() || self.doors_ready();
-                if !drained || busy || self.is_over() {
+                let seen = self.turn();
+                let busy = !self.runnable.is_empty() || self.expecting || self.doors_ready();
+                if seen >= BUSY || busy || self.is_over() {
                     continue;
                 }
-                let Some(until) = self.next_wake() else {
-                    watched.readable().await?.clear_ready();
-                    continue;
-                };
-                let wait = Duration::from_millis(until.saturating_sub(clock::millis()));
-                let deadline = tokio::time::Instant::from_std(Instant::now() + wait);
-                if let Ok(ready) = tokio::time::timeout_at(deadline, watched.readable()).await {
-                    ready?.clear_ready();
-                }
+                self.set_alarm()?;
+                watched.readable().await?.clear_ready();
             }
             Ok(())
         })
     }
 
-    /// One round: events, clients, connections with work left, timers. False if the kernel may have
-    /// more events.
-    fn turn(&mut self) -> bool {
+    /// Sees to it that the worker wakes up for the next timer.
+    fn set_alarm(&mut self) -> std::io::Result<()> {
+        let Some(until) = self.next_wake() else {
+            return Ok(());
+        };
+        if self.alarm_at.is_some_and(|at| at <= until) {
+            return Ok(());
+        }
+        // Never zero, which would disarm it.
+        let wait = until.saturating_sub(clock::millis()).max(1);
+        let value = Timespec {
+            tv_sec: i64::try_from(wait / 1000).unwrap_or(i64::MAX),
+            tv_nsec: i64::try_from(wait % 1000 * 1_000_000).unwrap_or(0),
+        };
+        let once = Itimerspec {
+            it_interval: NO_TIME,
+            it_value: value,
+        };
+        timerfd_settime(&self.alarm, TimerfdTimerFlags::empty(), &once)?;
+        self.alarm_at = Some(until);
+        Ok(())
+    }
+
+    /// One round: events, clients, connections with work left, timers. The number of events; there
+    /// may be more.
+    fn turn(&mut self) -> usize {
         let mut events: [std::mem::MaybeUninit<epoll::Event>; BATCH] =
             [const { std::mem::MaybeUninit::uninit() }; BATCH];
-        let zero = rustix::event::Timespec {
-            tv_sec: 0,
-            tv_nsec: 0,
-        };
-        let ready = epoll::wait(&self.epoll, &mut events, Some(&zero));
-        let Ok((ready, _)) = ready else { return true };
-        let drained = ready.len() < BATCH;
+        let ready = epoll::wait(&self.epoll, &mut events, Some(&NO_TIME));
+        let Ok((ready, _)) = ready else { return BATCH };
         for event in ready.iter() {
             let (flags, data) = (event.flags, event.data.u64());
             match data & 0xffff_ffff {
                 MAIL => self.obey(),
+                ALARM => self.alarm_at = None,
                 door if door & DOOR != 0 => self.door_ready(door & !DOOR),
                 place => {
                     let slot = u32::try_from(place >> 1).unwrap_or(u32::MAX);
@@ -166,6 +203,7 @@ impl Worker {
                 }
             }
         }
+        let seen = ready.len();
         self.admit_guests();
         for _ in 0..self.runnable.len() {
             let Some(token) = self.runnable.pop_front() else {
@@ -177,7 +215,7 @@ impl Worker {
             }
         }
         self.fire_timers();
-        drained && !self.expecting
+        seen
     }
 
     fn is_over(&self) -> bool {

@@ -58,7 +58,6 @@ fn check(change: impl FnOnce(&mut SessionRecord<'_>), log_asap: bool, expected: 
         serial: 1,
         client: Peer::Inet("127.0.0.1:34366".parse().unwrap()),
         local: Peer::Inet("127.0.0.1:6443".parse().unwrap()),
-        server_local: None,
         accepted: moment(),
         frontend: &frontend,
         listener: &listener,
