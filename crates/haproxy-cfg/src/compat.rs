@@ -52,8 +52,16 @@ const DIFFERENCES: &str = "
 
 - The version is `2.6.12-proxyd` and our own number, so that tools that read it go on; `feature()` is true only for
   what exists here.
-- Splicing starts by itself where a direction moves bulk; `nosplice` and `maxpipes 0` forbid it, and
-  `option splice-*` changes nothing.
+- Splicing starts by itself where a direction moves bulk (two full reads in a row), with or without
+  `option splice-auto`. `no option splice-auto` in the frontend, the backend or the `defaults` they come from forbids
+  that, unless the other side writes `option splice-auto`. `option splice-request` and `option splice-response` splice
+  from the first byte on; what comes in small pieces is copied, which costs less. `nosplice` forbids all of it.
+- Pipes have 1 MiB and reads take up to 256 KiB at once; `tune.pipesize` and `tune.bufsize` set other sizes. Without
+  `maxpipes` there are 48 pipes at most, whatever `maxconn` is, and `show info` gives the limit in force as Maxpipes.
+- A `cpu-map` line for the whole process (`cpu-map 1 0`) or for its first thread (`cpu-map 1/1 0`) binds as the manual
+  says; the original then binds nothing, or not that thread.
+- The last descriptors (at most a quarter of the limit) are kept for connections to servers, checks and the admin
+  sockets: clients wait in the kernel's queue instead of being let in and dropped.
 - `show stat` counts the bytes of sessions that still run; the original adds them at the end of a session.
 - A reload tells the old worker to go once the new one is up; if the new one dies first, the old one serves on.
 - The descriptor limit is raised beyond what `show info` gives, up to the hard limit, so that pipes never cost

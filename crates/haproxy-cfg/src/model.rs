@@ -3,6 +3,7 @@
 //! Defaults of the original are filled in wherever a value always exists (retries, weights,
 //! check intervals); `Option` means "not set", with the meaning of that in the field's comment.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -101,10 +102,12 @@ pub struct Global {
     pub maxconnrate: u32,
     /// `maxsessrate`: sessions per second; 0 is unlimited.
     pub maxsessrate: u32,
-    /// `maxpipes`; `None` is computed.
+    /// `maxpipes`; `None` is computed. 0 stands for a negative number, with which there are none.
     pub maxpipes: Option<u32>,
     /// `nbthread`; `None` is one per usable CPU.
     pub nbthread: Option<u32>,
+    /// `cpu-map`
+    pub cpu_map: CpuMap,
     /// `log` lines in order.
     pub log: Vec<LogTarget>,
     /// `log-tag`; `None` is the program's own name.
@@ -183,6 +186,7 @@ impl Default for Global {
             maxsessrate: 0,
             maxpipes: None,
             nbthread: None,
+            cpu_map: CpuMap::default(),
             log: Vec::new(),
             log_tag: None,
             log_send_hostname: None,
@@ -217,12 +221,40 @@ impl Default for Global {
     }
 }
 
+/// The CPUs of the threads, all numbered from 0.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CpuMap {
+    /// CPUs of all threads together; empty without a limit.
+    pub group: Vec<usize>,
+    /// CPUs of single threads.
+    pub threads: BTreeMap<usize, Vec<usize>>,
+}
+
+impl CpuMap {
+    /// The CPUs that thread `thread` shall run on: its own as far as they are the group's. `None`
+    /// where nothing is written, or no CPU is left.
+    #[must_use]
+    pub fn of_thread(&self, thread: usize) -> Option<Vec<usize>> {
+        let group = &self.group;
+        let cpus = match self.threads.get(&thread) {
+            None => group.clone(),
+            Some(own) if group.is_empty() => own.clone(),
+            Some(own) => own
+                .iter()
+                .copied()
+                .filter(|cpu| group.contains(cpu))
+                .collect(),
+        };
+        (!cpus.is_empty()).then_some(cpus)
+    }
+}
+
 /// The `tune.*` keywords that act on a TCP relay.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Tune {
-    /// `tune.bufsize` in bytes.
-    pub bufsize: u32,
-    /// `tune.pipesize` in bytes; `None` keeps the kernel's size.
+    /// `tune.bufsize` in bytes, a multiple of 16; `None` is not written.
+    pub bufsize: Option<u32>,
+    /// `tune.pipesize` in bytes; `None` is not written.
     pub pipesize: Option<u32>,
     /// `tune.maxaccept`: connections accepted in one turn; -1 is unlimited, `None` is computed.
     pub maxaccept: Option<i32>,
@@ -236,21 +268,6 @@ pub struct Tune {
     pub sndbuf_client: Option<u32>,
     /// `tune.sndbuf.server` in bytes.
     pub sndbuf_server: Option<u32>,
-}
-
-impl Default for Tune {
-    fn default() -> Self {
-        Self {
-            bufsize: 16384,
-            pipesize: None,
-            maxaccept: None,
-            maxpollevents: None,
-            rcvbuf_client: None,
-            rcvbuf_server: None,
-            sndbuf_client: None,
-            sndbuf_server: None,
-        }
-    }
 }
 
 /// One `log` line.
@@ -677,8 +694,8 @@ pub struct Options {
     pub persist: bool,
     /// `option socket-stats`
     pub socket_stats: bool,
-    /// `option splice-auto`
-    pub splice_auto: bool,
+    /// `option splice-auto`; `None` is not written, `Some(false)` an explicit `no`.
+    pub splice_auto: Option<bool>,
     /// `option splice-request`
     pub splice_request: bool,
     /// `option splice-response`

@@ -103,14 +103,16 @@ fn global(reader: &mut Reader<'_>) {
         maxconn: positive("maxconn"),
         maxconnrate: positive("maxconnrate").unwrap_or(0),
         maxsessrate: positive("maxsessrate").unwrap_or(0),
-        maxpipes: positive("maxpipes"),
+        maxpipes: number("maxpipes")
+            .filter(|count| *count != 0)
+            .map(|count| u32::try_from(count.max(0)).unwrap_or(u32::MAX)),
         ulimit_n: positive("ulimit-n"),
         fd_hard_limit: positive("fd-hard-limit"),
         env: changed,
         ..std::mem::take(&mut reader.global)
     };
     let tune = &mut global.tune;
-    tune.bufsize = positive("tune.bufsize").unwrap_or(tune.bufsize).max(1024);
+    tune.bufsize = positive("tune.bufsize");
     tune.pipesize = positive("tune.pipesize");
     tune.maxaccept = number("tune.maxaccept")
         .map(|value| i32::try_from(value).unwrap_or(-1))

@@ -1,6 +1,6 @@
 //! Letting clients in and making sessions of them.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::time::SystemTime;
@@ -9,9 +9,9 @@ use lb_core::Position;
 
 use crate::connect;
 use crate::connection::{Connection, Figures, Place, Settings, Stamps};
-use crate::copy::Lane;
+use crate::copy::{Lane, When};
 use crate::listen::{self, Door, Guest, Nobody};
-use crate::record::{Cause, SessionStart};
+use crate::record::{Cause, SessionStart, Shortage};
 use crate::session::{Event, Session, Side};
 use crate::shared::{MAX_SLOTS, Token};
 use crate::snapshot::{Frontend, Listener};
@@ -27,7 +27,10 @@ impl Worker {
 
     fn admit_at(&mut self, index: usize) {
         let settings = Rc::clone(&self.settings);
-        for _ in 0..self.shared.settings.max_accept.max(1) {
+        let descriptors = self.shared.descriptors;
+        for taken in 0..self.shared.settings.max_accept.max(1) {
+            // Each of those let in needs a descriptor for its server.
+            let due = RawFd::try_from(taken).unwrap_or(RawFd::MAX);
             let Some(Some(door)) = self.doors.get_mut(index) else {
                 return;
             };
@@ -45,8 +48,17 @@ impl Worker {
                 door.not_before = Some(self.now + wait);
                 return;
             }
-            match door.admit(self.index, frontend, listener, &self.shared) {
+            if self.scarce {
+                self.scarce = !door.finds_room(descriptors, due);
+            }
+            let admitted = if self.scarce {
+                Err(Nobody::Exhausted(Shortage::ProcessDescriptors))
+            } else {
+                door.admit(self.index, frontend, listener, &self.shared)
+            };
+            match admitted {
                 Ok(guest) => {
+                    self.scarce = guest.fd.as_raw_fd().saturating_add(due) >= descriptors;
                     let (frontend_index, listener_index) = (door.frontend, door.listener);
                     let at = (frontend_index, listener_index);
                     self.begin(&settings, frontend, listener, at, guest);
@@ -56,8 +68,13 @@ impl Worker {
                     return;
                 }
                 Err(Nobody::GaveUp) => {}
-                Err(Nobody::Exhausted) => {
-                    door.rest(self.now);
+                Err(Nobody::Exhausted(shortage)) => {
+                    if door.rest(self.now) {
+                        self.shared.sink.exhausted(frontend, shortage);
+                    }
+                    if let Some(pipes) = &self.scratch.pipes {
+                        pipes.close_free();
+                    }
                     if let Some(cells) = frontend.state.cells.get(self.index) {
                         cells.accept_errors.add(1);
                     }
@@ -90,7 +107,7 @@ impl Worker {
                         self.begin(&settings, frontend, listener, at, guest);
                     }
                     Err(Nobody::GaveUp) => {}
-                    Err(Nobody::Empty | Nobody::Full | Nobody::Exhausted) => break,
+                    Err(Nobody::Empty | Nobody::Full | Nobody::Exhausted(_)) => break,
                 }
             }
         }
@@ -190,6 +207,12 @@ impl Worker {
             .and_then(|f| f.backend)
             .filter(|index| *index < backends);
         connection.place.backend = index;
+        let options = connection.frontend().zip(connection.backend());
+        if let Some((frontend, backend)) = options {
+            let [up, down] = When::of(frontend.socket.splice, backend.socket.splice);
+            connection.up.splice(up);
+            connection.down.splice(down);
+        }
         let Some(backend) = connection.backend() else {
             return;
         };

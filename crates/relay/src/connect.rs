@@ -5,8 +5,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
 use rustix::net::sockopt::{
-    set_socket_keepalive, set_socket_linger, set_socket_reuseaddr, set_tcp_keepcnt,
-    set_tcp_keepidle, set_tcp_keepintvl, set_tcp_nodelay, socket_error,
+    set_socket_keepalive, set_socket_linger, set_socket_recv_buffer_size, set_socket_reuseaddr,
+    set_socket_send_buffer_size, set_tcp_keepcnt, set_tcp_keepidle, set_tcp_keepintvl,
+    set_tcp_nodelay, set_tcp_quickack, socket_error,
 };
 use rustix::net::{
     AddressFamily, SocketAddrAny, SocketAddrUnix, SocketFlags, SocketType, bind, connect,
@@ -128,6 +129,16 @@ pub(crate) fn outcome(fd: BorrowedFd<'_>) -> Result<(), Failure> {
 
 /// Applies the options of one side; an option the socket does not know is left out.
 pub(crate) fn apply(fd: BorrowedFd<'_>, options: &SocketOptions) {
+    let bytes = |size: u32| usize::try_from(size).unwrap_or(usize::MAX);
+    if let Some(size) = options.receive_buffer {
+        let _unsupported = set_socket_recv_buffer_size(fd, bytes(size));
+    }
+    if let Some(size) = options.send_buffer {
+        let _unsupported = set_socket_send_buffer_size(fd, bytes(size));
+    }
+    if options.smart_connect {
+        let _unsupported = set_tcp_quickack(fd, false);
+    }
     let Keepalive {
         enabled,
         count,

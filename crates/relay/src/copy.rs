@@ -5,6 +5,7 @@ use std::os::fd::BorrowedFd;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 
+use crate::snapshot::SpliceOptions;
 use crate::splice::{Pipe, PipePool};
 
 /// A read of at least this much is a bulk read (or a read that fills a smaller buffer).
@@ -15,7 +16,7 @@ const BULK_READS: u8 = 2;
 const TRICKLE: usize = 4096;
 /// Rounds of reading and writing one direction may do before the others get their turn.
 const ROUNDS: u32 = 4;
-/// Marks a direction whose sockets cannot be spliced.
+/// Marks a direction that is not spliced: its options forbid it, or its sockets cannot.
 const NEVER: u8 = u8::MAX;
 
 /// What a worker's connections share for moving bytes.
@@ -34,13 +35,46 @@ pub(crate) struct Lane {
     unsent: Vec<u8>,
     sent: usize,
     pipe: Option<Pipe>,
+    /// Bulk reads in a row, or [`NEVER`].
     bulk: u8,
+    /// `option splice-request` or `splice-response`: no bulk has to be seen first.
+    eager: bool,
     /// The source may have bytes (or its end) for us.
     pub(crate) readable: bool,
     /// The destination may take bytes.
     pub(crate) writable: bool,
     /// The source's end or an error is known to be there, so a short read is not the last.
     pub(crate) ending: bool,
+}
+
+/// When a direction is spliced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum When {
+    /// Never.
+    Never,
+    /// Once it moves bulk.
+    Bulk,
+    /// From the first byte on; small traffic is copied all the same until more comes at once.
+    AtOnce,
+}
+
+impl When {
+    /// What the options of frontend and backend ask of each direction, up first. One side that
+    /// wants it is enough, as in the original; bulk is spliced unless a side forbids it and the
+    /// other does not ask for it.
+    pub(crate) fn of(frontend: SpliceOptions, backend: SpliceOptions) -> [Self; 2] {
+        let autos = [frontend.auto, backend.auto];
+        let usual = if autos.contains(&Some(false)) && !autos.contains(&Some(true)) {
+            Self::Never
+        } else {
+            Self::Bulk
+        };
+        [
+            frontend.request || backend.request,
+            frontend.response || backend.response,
+        ]
+        .map(|asked| if asked { Self::AtOnce } else { usual })
+    }
 }
 
 /// Why a turn ended.
@@ -80,6 +114,18 @@ impl Lane {
         Self {
             writable: true,
             ..Self::default()
+        }
+    }
+
+    /// Says when bytes of this direction go through a pipe.
+    pub(crate) fn splice(&mut self, when: When) {
+        match when {
+            When::Never => self.bulk = NEVER,
+            When::Bulk => {}
+            When::AtOnce => {
+                self.eager = true;
+                self.bulk = BULK_READS;
+            }
         }
     }
 
@@ -207,7 +253,9 @@ impl Lane {
             self.readable = false;
         }
         if self.bulk != NEVER {
-            self.bulk = if got >= BULK.min(room) {
+            self.bulk = if self.eager && got >= TRICKLE.min(room) {
+                BULK_READS
+            } else if got >= BULK.min(room) {
                 (self.bulk + 1).min(BULK_READS)
             } else {
                 0
@@ -266,6 +314,46 @@ fn send_some(destination: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize, Errno> 
         match send(destination, bytes, SendFlags::NOSIGNAL) {
             Err(Errno::INTR) => {}
             other => return other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(auto: Option<bool>, request: bool, response: bool) -> SpliceOptions {
+        SpliceOptions {
+            auto,
+            request,
+            response,
+        }
+    }
+
+    #[test]
+    fn one_side_that_asks_for_splicing_is_enough() {
+        use When::{AtOnce, Bulk, Never};
+        let silent = SpliceOptions::default();
+        for (one, other, expected) in [
+            (silent, silent, [Bulk, Bulk]),
+            (options(Some(true), false, false), silent, [Bulk, Bulk]),
+            (options(None, true, false), silent, [AtOnce, Bulk]),
+            (options(None, false, true), silent, [Bulk, AtOnce]),
+            (options(Some(false), false, false), silent, [Never, Never]),
+            (options(Some(false), true, false), silent, [AtOnce, Never]),
+            (
+                options(Some(false), false, false),
+                options(Some(true), false, false),
+                [Bulk, Bulk],
+            ),
+            (
+                options(Some(false), false, false),
+                options(None, false, true),
+                [Never, AtOnce],
+            ),
+        ] {
+            assert_eq!(When::of(one, other), expected, "{one:?} {other:?}");
+            assert_eq!(When::of(other, one), expected, "{other:?} {one:?}");
         }
     }
 }

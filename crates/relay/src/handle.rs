@@ -19,21 +19,28 @@ use crate::worker::Worker;
 pub struct RelaySettings {
     /// Worker threads (`nbthread`), at least 1.
     pub workers: usize,
-    /// Bytes of the read buffer each worker shares among its connections. `tune.bufsize` if the
-    /// configuration sets it; the default suits the memory of one buffer per thread.
+    /// Bytes of the read buffer each worker shares among its connections, at least 16: the most
+    /// that is read at once, and that a direction holds while its reader stalls. `tune.bufsize` if
+    /// the configuration sets it; the default suits the memory of one buffer per thread.
     pub buffer: usize,
     /// Whether large transfers move through pipes (`nosplice` turns it off).
     pub splice: Splice,
     /// Size asked of every pipe (`tune.pipesize`), in bytes.
     pub pipe_size: usize,
-    /// Pipes of the whole process (`maxpipes`), 0 = a default that fits the kernel's limits.
-    pub max_pipes: usize,
+    /// Pipes of the whole process (`maxpipes`); `None` = a default that fits the kernel's limits.
+    pub max_pipes: Option<usize>,
     /// `maxconn` of the process: sessions at the same time, 0 = unlimited.
     pub maxconn: u32,
     /// `maxconnrate`: connections accepted per second, 0 = unlimited.
     pub maxconn_rate: u32,
     /// `tune.maxaccept`: connections accepted in a row by one listener.
     pub max_accept: u32,
+    /// `tune.maxpollevents`: events looked at in one turn, at least 1; more than 256 never are.
+    pub max_events: usize,
+    /// `busy-polling`: workers look at their sockets without ever waiting.
+    pub busy_polling: bool,
+    /// `cpu-map`: the CPUs of each worker; all there are for one without an entry.
+    pub cpus: Vec<Option<Vec<usize>>>,
     /// Name of the worker threads as `ps` and `pgrep` see it.
     pub thread_name: String,
 }
@@ -45,10 +52,13 @@ impl Default for RelaySettings {
             buffer: 256 * 1024,
             splice: Splice::Auto,
             pipe_size: 1024 * 1024,
-            max_pipes: 0,
+            max_pipes: None,
             maxconn: 0,
             maxconn_rate: 0,
             max_accept: 64,
+            max_events: 256,
+            busy_polling: false,
+            cpus: Vec::new(),
             thread_name: String::from("haproxy"),
         }
     }
@@ -272,6 +282,9 @@ impl Relay {
         let (ready, answer) = mpsc::channel();
         let thread = std::thread::Builder::new().name(self.shared.settings.thread_name.clone());
         let body = move || {
+            if let Some(Some(cpus)) = shared.settings.cpus.get(index) {
+                pin(cpus);
+            }
             let worker = match Worker::new(index, Arc::clone(&shared), doors) {
                 Ok(worker) => worker,
                 Err(error) => {
@@ -410,7 +423,7 @@ impl Relay {
             bytes_out_rate: shared.written(sum(|cells| cells.bytes_out.load())),
             pipes_used: shared.pipes.used.load(Relaxed),
             pipes_free: shared.pipes.free.load(Relaxed),
-            pipes_max: u32::try_from(shared.settings.max_pipes).unwrap_or(u32::MAX),
+            pipes_max: u32::try_from(shared.settings.pipes()).unwrap_or(u32::MAX),
             listeners: shared.listening.load(Relaxed),
             maxconn: shared.maxconn.load(Relaxed),
         }
@@ -450,11 +463,26 @@ impl RelaySettings {
     /// With defaults filled in and impossible values corrected.
     fn completed(mut self) -> Self {
         self.workers = self.workers.clamp(1, 1 << 10);
-        if self.max_pipes == 0 {
-            self.max_pipes = DEFAULT_PIPES;
-        }
         self
     }
+
+    /// Pipes the process may have.
+    pub(crate) fn pipes(&self) -> usize {
+        match self.splice {
+            Splice::Auto => self.max_pipes.unwrap_or(DEFAULT_PIPES),
+            Splice::Off => 0,
+        }
+    }
+}
+
+/// Binds this thread to CPUs; where none of them exists it runs on all, as the original does.
+fn pin(cpus: &[usize]) {
+    use rustix::thread::{CpuSet, sched_setaffinity};
+    let mut set = CpuSet::new();
+    for cpu in cpus.iter().filter(|cpu| **cpu < CpuSet::MAX_CPU) {
+        set.set(*cpu);
+    }
+    let _absent = sched_setaffinity(None, &set);
 }
 
 /// At least one descriptor for each worker: the last is shared if there are too few.

@@ -45,8 +45,10 @@ pub use lb_core::{
     Admin, Algorithm, Change, Operational, PoolSettings, ServerSettings, ServerView,
 };
 pub use rate::Rate;
-pub use record::{Cause, Peer, SessionRecord, SessionSink, SessionStart, Stage, Termination};
+pub use record::{
+    Cause, Peer, SessionRecord, SessionSink, SessionStart, Shortage, Stage, Termination,
+};
 pub use snapshot::{
     Backend, Frontend, Keepalive, Listener, OnMarkedDown, Redispatch, Server, ServerAddress,
-    Snapshot, SocketOptions,
+    Snapshot, SocketOptions, SpliceOptions,
 };

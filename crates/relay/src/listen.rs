@@ -1,20 +1,22 @@
 //! Listening sockets: accept in batches, respect the limits, survive every error.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::Ordering;
 
 use rustix::event::epoll;
-use rustix::io::Errno;
+use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use rustix::net::sockopt::set_tcp_nodelay;
 use rustix::net::{Shutdown, SocketFlags, acceptfrom_with, listen, shutdown};
 
 use crate::connect;
-use crate::record::Peer;
+use crate::record::{Peer, Shortage};
 use crate::shared::{Shared, worker_bit};
 use crate::snapshot::{Frontend, Listener, Snapshot};
 
 /// How long accepting rests when descriptors or memory have run out, in milliseconds.
 const REST: u64 = 100;
+/// A shortage that lasts is complained of this often, in milliseconds.
+const COMPLAIN: u64 = 1000;
 
 /// One worker's socket of one bind line.
 #[derive(Debug)]
@@ -29,6 +31,8 @@ pub(crate) struct Door {
     pub(crate) ready: bool,
     /// Not before this time (a rate limit, or resources ran out).
     pub(crate) not_before: Option<u64>,
+    /// When a shortage was last complained of.
+    complained: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +60,7 @@ pub(crate) enum Nobody {
     /// One gave up before it was accepted; there may be more.
     GaveUp,
     /// Descriptors or memory have run out.
-    Exhausted,
+    Exhausted(Shortage),
 }
 
 impl Door {
@@ -76,6 +80,7 @@ impl Door {
             state: DoorState::Open,
             ready: true,
             not_before: None,
+            complained: None,
         }
     }
 
@@ -113,16 +118,30 @@ impl Door {
         Err(match error {
             // EINVAL: the socket was paused by another worker that shares it.
             Errno::AGAIN | Errno::INVAL => Nobody::Empty,
-            Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM => Nobody::Exhausted,
+            Errno::MFILE => Nobody::Exhausted(Shortage::ProcessDescriptors),
+            Errno::NFILE => Nobody::Exhausted(Shortage::SystemDescriptors),
+            Errno::NOBUFS | Errno::NOMEM => Nobody::Exhausted(Shortage::Memory),
             // The client is gone, or its network broke: accept(2) asks to treat all of these as
             // if nobody had called.
             _ => Nobody::GaveUp,
         })
     }
 
-    /// Rests for a while after [`Nobody::Exhausted`].
-    pub(crate) fn rest(&mut self, now: u64) {
+    /// Rests for a while after [`Nobody::Exhausted`]. True if it is time to say so.
+    pub(crate) fn rest(&mut self, now: u64) -> bool {
         self.not_before = Some(now + REST);
+        let due = self.complained.is_none_or(|last| now >= last + COMPLAIN);
+        if due {
+            self.complained = Some(now);
+        }
+        due
+    }
+
+    /// Whether the process has a descriptor left below `limit`, with `more` to be opened yet.
+    pub(crate) fn finds_room(&self, limit: RawFd, more: RawFd) -> bool {
+        // The kernel gives the lowest free number.
+        fcntl_dupfd_cloexec(&self.fd, 0)
+            .is_ok_and(|probe| probe.as_raw_fd().saturating_add(more) < limit)
     }
 
     /// Stops listening; the socket stays bound and clients are refused.

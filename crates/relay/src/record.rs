@@ -17,6 +17,20 @@ pub trait SessionSink: Send + Sync {
     fn connected(&self, _record: &SessionRecord<'_>) {}
     /// The session is over.
     fn ended(&self, record: &SessionRecord<'_>);
+    /// Clients of this frontend wait, since there is nothing left to take them in with. Called
+    /// once a second at most by each listening socket while that lasts.
+    fn exhausted(&self, _frontend: &Frontend, _shortage: Shortage) {}
+}
+
+/// What has run out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shortage {
+    /// Descriptors of this process.
+    ProcessDescriptors,
+    /// Descriptors of the system.
+    SystemDescriptors,
+    /// Memory of the kernel.
+    Memory,
 }
 
 /// One end of a connection.

@@ -1,6 +1,6 @@
 //! What the workers of one relay share: settings, process-wide figures, mailboxes.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
@@ -75,6 +75,9 @@ impl Mailbox {
     }
 }
 
+/// Descriptors kept in reserve, beside two for each worker.
+const RESERVE: u64 = 6;
+
 /// One worker's process-wide counters.
 #[derive(Debug, Default)]
 #[repr(align(128))]
@@ -108,6 +111,9 @@ pub(crate) struct Shared {
     /// Bit n: worker n has clients it could not take because the process is full.
     pub(crate) starving: AtomicU64,
     pub(crate) pipes: Arc<PipeFigures>,
+    /// Descriptors from this number on are kept for what must not fail: server connections of
+    /// clients already let in, checks, admin sockets.
+    pub(crate) descriptors: RawFd,
     /// Sockets that accept.
     pub(crate) listening: AtomicU32,
     /// The last look at the bytes written, for their rate.
@@ -138,6 +144,7 @@ impl Shared {
             serials: AtomicU64::new(0),
             starving: AtomicU64::new(0),
             pipes: Arc::default(),
+            descriptors: unreserved(workers),
             listening: AtomicU32::new(0),
             written: Mutex::default(),
             running: watch::Sender::new(0),
@@ -195,6 +202,15 @@ impl std::fmt::Debug for Shared {
             .field("settings", &self.settings)
             .finish_non_exhaustive()
     }
+}
+
+/// The first descriptor that is kept in reserve, by the limit in force.
+fn unreserved(workers: usize) -> RawFd {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile)
+        .current
+        .unwrap_or(u64::MAX);
+    let reserve = (RESERVE + 2 * workers as u64).min(limit / 4);
+    RawFd::try_from(limit - reserve).unwrap_or(RawFd::MAX)
 }
 
 /// A worker's bit in a mask of starving workers; workers beyond the 64th share one.

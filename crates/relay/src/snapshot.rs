@@ -161,6 +161,27 @@ pub struct SocketOptions {
     pub keepalive: Keepalive,
     /// `option nolinger`: close with RST.
     pub nolinger: bool,
+    /// `option splice-*` of the section.
+    pub splice: SpliceOptions,
+    /// `tune.rcvbuf.client` or `.server` in bytes, `None` = the kernel's.
+    pub receive_buffer: Option<u32>,
+    /// `tune.sndbuf.client` or `.server` in bytes, `None` = the kernel's.
+    pub send_buffer: Option<u32>,
+    /// `option tcp-smart-connect`: the first bytes acknowledge the server's answer.
+    pub smart_connect: bool,
+}
+
+/// `option splice-*` of a section. Frontend and backend of a session are looked at together: one
+/// that asks for splicing is enough.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SpliceOptions {
+    /// `option splice-auto`: bulk is spliced in both directions. That is done as well if nothing is
+    /// written (`None`); `Some(false)`, an explicit `no`, forbids it.
+    pub auto: Option<bool>,
+    /// `option splice-request`: client to server is spliced from the first byte on.
+    pub request: bool,
+    /// `option splice-response`: the same, server to client.
+    pub response: bool,
 }
 
 /// TCP keep-alive probes.

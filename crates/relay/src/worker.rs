@@ -27,7 +27,7 @@ use crate::listen::{self, Door};
 use crate::record::Cause;
 use crate::session::{Event, Side};
 use crate::shared::{Command, Shared, Token};
-use crate::splice::PipePool;
+use crate::splice::{PipeLimits, PipePool};
 use crate::wheel::Wheel;
 
 /// Events taken from the kernel at once.
@@ -69,6 +69,8 @@ pub(crate) struct Worker {
     pub(crate) now: u64,
     /// Fresh sockets have just been put under watch: their events are there already.
     pub(crate) expecting: bool,
+    /// The last look found hardly a descriptor left.
+    pub(crate) scarce: bool,
     stopping: bool,
 }
 
@@ -104,11 +106,16 @@ impl Worker {
         }
         let settings = &shared.settings;
         let pipes = (settings.splice == Splice::Auto).then(|| {
-            let limit = settings.max_pipes.div_ceil(settings.workers);
-            PipePool::new(settings.pipe_size, limit, Arc::clone(&shared.pipes))
+            let limits = PipeLimits {
+                size: settings.pipe_size,
+                pipes: settings.pipes(),
+                workers: settings.workers,
+                descriptors: shared.descriptors,
+            };
+            PipePool::new(limits, Arc::clone(&shared.pipes))
         });
         let scratch = Scratch {
-            buffer: vec![0; settings.buffer.max(1024)].into_boxed_slice(),
+            buffer: vec![0; settings.buffer.max(16)].into_boxed_slice(),
             pipes,
         };
         let now = clock::millis();
@@ -127,6 +134,7 @@ impl Worker {
             generation: 0,
             now,
             expecting: false,
+            scarce: false,
             stopping: false,
         })
     }
@@ -145,7 +153,9 @@ impl Worker {
                 }
                 let seen = self.turn();
                 let busy = !self.runnable.is_empty() || self.expecting || self.doors_ready();
-                if seen >= BUSY || busy || self.is_over() {
+                // An old process gives the processor to the new one.
+                let busy = busy || (self.shared.settings.busy_polling && !self.stopping);
+                if seen >= BUSY.min(self.batch()) || busy || self.is_over() {
                     continue;
                 }
                 self.set_alarm()?;
@@ -153,6 +163,11 @@ impl Worker {
             }
             Ok(())
         })
+    }
+
+    /// Events to take from the kernel at once.
+    fn batch(&self) -> usize {
+        self.shared.settings.max_events.clamp(1, BATCH)
     }
 
     /// Sees to it that the worker wakes up for the next timer.
@@ -183,7 +198,8 @@ impl Worker {
     fn turn(&mut self) -> usize {
         let mut events: [std::mem::MaybeUninit<epoll::Event>; BATCH] =
             [const { std::mem::MaybeUninit::uninit() }; BATCH];
-        let ready = epoll::wait(&self.epoll, &mut events, Some(&NO_TIME));
+        let events = events.get_mut(..self.batch()).unwrap_or_default();
+        let ready = epoll::wait(&self.epoll, events, Some(&NO_TIME));
         let Ok((ready, _)) = ready else { return BATCH };
         for event in ready.iter() {
             let (flags, data) = (event.flags, event.data.u64());

@@ -159,7 +159,7 @@ fn large_transfers_are_spliced_and_small_ones_are_not() {
 #[test]
 fn without_pipes_it_copies() {
     let rig = Setup::new(1)
-        .with(|setup| setup.relay.max_pipes = 1)
+        .with(|setup| setup.relay.max_pipes = Some(1))
         .start();
     let mut threads = Vec::new();
     for seed in 1..=4 {

@@ -5,11 +5,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
-use haproxy_cfg::model::{Balance, Bind, Config, KeepAlive, Proxy, Server, ServerAddr, ServerPort};
+use haproxy_cfg::model::{
+    Balance, Bind, Config, KeepAlive, Options, Proxy, Server, ServerAddr, ServerPort, Tune,
+};
 use relay::{
     Admin, Algorithm, Backend, BackendState, Frontend, FrontendState, Keepalive, ListenSocket,
     Listener, ListenerState, OnMarkedDown, Operational, PoolSettings, Redispatch, ServerAddress,
-    ServerSettings, ServerState, Snapshot, SocketOptions,
+    ServerSettings, ServerState, Snapshot, SocketOptions, SpliceOptions,
 };
 
 use super::input::{BoundListener, Identity};
@@ -56,7 +58,8 @@ pub(super) fn build(
                 place.backend.map(|_| index)
             });
             let target = target.and_then(|target| places.get(target)?.backend);
-            let frontend = frontend(index, proxy, target, identity, &backlogs);
+            let tune = &config.global.tune;
+            let frontend = frontend(index, proxy, target, identity, &backlogs, tune);
             snapshot.frontends.push(Arc::new(frontend));
         }
         if place.backend.is_some() {
@@ -133,6 +136,7 @@ fn frontend(
     backend: Option<usize>,
     identity: &Identity,
     backlogs: &Backlogs<'_>,
+    tune: &Tune,
 ) -> Frontend {
     let maxconn = frontend_maxconn(proxy, identity.maxconn);
     let listeners = proxy.binds.iter().enumerate().map(|(number, bind)| {
@@ -156,6 +160,11 @@ fn frontend(
         socket: SocketOptions {
             keepalive: keepalive(proxy.options.clitcpka, &proxy.keepalive_client),
             nolinger: proxy.options.nolinger_client,
+            splice: splice(&proxy.options),
+            receive_buffer: tune.rcvbuf_client,
+            send_buffer: tune.sndbuf_client,
+            // Of the listening socket, where accepted ones inherit it from.
+            smart_connect: false,
         },
         log_asap: proxy.log.logasap,
         state: Arc::new(FrontendState::new(identity.workers)),
@@ -216,6 +225,10 @@ fn backend(config: &Config, index: usize, proxy: &Proxy, identity: &Identity) ->
         socket: SocketOptions {
             keepalive: keepalive(proxy.options.srvtcpka, &proxy.keepalive_server),
             nolinger: proxy.options.nolinger_server,
+            splice: splice(&proxy.options),
+            receive_buffer: config.global.tune.rcvbuf_server,
+            send_buffer: config.global.tune.sndbuf_server,
+            smart_connect: proxy.options.tcp_smart_connect == Some(true),
         },
         state: Arc::new(BackendState::new(&pool, identity.workers)),
     }
@@ -282,6 +295,14 @@ fn redispatch(option: Option<i32>) -> Redispatch {
         None | Some(0) => Redispatch::Off,
         Some(every @ 1..) => Redispatch::Every(every.unsigned_abs()),
         Some(before) => Redispatch::BeforeLast(before.unsigned_abs()),
+    }
+}
+
+fn splice(options: &Options) -> SpliceOptions {
+    SpliceOptions {
+        auto: options.splice_auto,
+        request: options.splice_request,
+        response: options.splice_response,
     }
 }
 

@@ -47,8 +47,10 @@ pub(crate) struct Identity {
     pub(crate) workers: usize,
     /// Sessions at the same time (`maxconn`, or what was computed for it).
     pub(crate) maxconn: u32,
-    /// Descriptors the process may open (`Ulimit-n` and `Maxsock` of `show info`).
+    /// Descriptors the process may open (`Ulimit-n` of `show info`).
     pub(crate) ulimit_n: u32,
+    /// Descriptors it needs for all its connections (`Maxsock`).
+    pub(crate) maxsock: u32,
     /// The host's name, for `show info` and formats that carry one.
     pub(crate) hostname: String,
     /// The version number by itself, as `haproxy -v` shows it.

@@ -9,7 +9,7 @@ use daemonkit::syslog::{
     Destination, Facility, Format, Header, Level, Logger, Sample, Settings, Sink, Sinks, Target,
 };
 use haproxy_cfg::model::{Config, ConnectionLog, LogDest, LogFormat, LogTarget, Proxy, ProxyLog};
-use relay::{SessionRecord, SessionSink, SessionStart};
+use relay::{Frontend, SessionRecord, SessionSink, SessionStart, Shortage};
 
 use super::input::{Console, Identity};
 use super::logfmt;
@@ -81,6 +81,7 @@ pub(super) struct Logs {
     /// The console has heard that a target cannot be reached; it hears so once.
     complained: AtomicBool,
     pid: u32,
+    maxsock: u32,
 }
 
 #[derive(Debug)]
@@ -140,6 +141,7 @@ impl Logs {
             console,
             complained: AtomicBool::new(false),
             pid: identity.pid,
+            maxsock: identity.maxsock,
         }
     }
 
@@ -230,6 +232,24 @@ fn with_line(write: impl FnOnce(&mut String)) {
 }
 
 impl SessionSink for Logs {
+    fn exhausted(&self, frontend: &Frontend, shortage: Shortage) {
+        let Some(log) = self.of(frontend.id) else {
+            return;
+        };
+        let (what, remedy) = match shortage {
+            Shortage::ProcessDescriptors => {
+                ("process FD limit", "Please check 'ulimit-n' and restart.")
+            }
+            Shortage::SystemDescriptors => ("system FD limit", "Please check system tunables."),
+            Shortage::Memory => ("system memory limit", "Please check system tunables."),
+        };
+        let text = format!(
+            "Proxy {} reached {what} (maxsock={}). {remedy}",
+            frontend.name, self.maxsock
+        );
+        self.send(&log.logger, Level::Emerg, &text);
+    }
+
     fn accepted(&self, start: &SessionStart<'_>) {
         let Some(log) = self.of(start.frontend.id) else {
             return;

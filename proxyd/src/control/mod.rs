@@ -182,15 +182,16 @@ fn exposed(config: &Config, listeners: &[BoundListener]) -> anyhow::Result<Vec<E
 fn relay_settings(global: &Global, identity: &Identity) -> RelaySettings {
     let default = RelaySettings::default();
     let size = |value: u32| usize::try_from(value).unwrap_or(usize::MAX);
-    RelaySettings {
+    let mut settings = RelaySettings {
         workers: identity.workers.max(1),
         splice: if global.nosplice {
             Splice::Off
         } else {
             Splice::Auto
         },
+        buffer: global.tune.bufsize.map_or(default.buffer, size),
         pipe_size: global.tune.pipesize.map_or(default.pipe_size, size),
-        max_pipes: global.maxpipes.map_or(default.max_pipes, size),
+        max_pipes: global.maxpipes.map(size),
         maxconn: identity.maxconn,
         maxconn_rate: global.maxconnrate,
         max_accept: match global.tune.maxaccept {
@@ -198,7 +199,15 @@ fn relay_settings(global: &Global, identity: &Identity) -> RelaySettings {
             Some(unlimited) if unlimited < 0 => u32::MAX,
             Some(limit) => limit.unsigned_abs(),
         },
+        busy_polling: global.busy_polling,
+        cpus: (0..identity.workers.max(1))
+            .map(|worker| global.cpu_map.of_thread(worker))
+            .collect(),
         thread_name: String::from_utf8_lossy(&identity.tag).into_owned(),
         ..default
+    };
+    if let Some(events) = global.tune.maxpollevents {
+        settings.max_events = size(events);
     }
+    settings
 }

@@ -394,7 +394,12 @@ fn start_listening(
     backlog: u32,
     warn: &mut dyn FnMut(String),
 ) -> Result<(), String> {
-    if let (BindAddr::Inet { addr, .. }, Wanted::Proxy { bind, .. }) = (wanted.address(), wanted) {
+    if let (BindAddr::Inet { addr, .. }, Wanted::Proxy { bind, proxy, .. }) =
+        (wanted.address(), wanted)
+    {
+        // `option tcp-smart-accept`: no acknowledgement of its own for a client's first bytes.
+        let quick = proxy.options.tcp_smart_accept != Some(true);
+        let _ = rustix::net::sockopt::set_tcp_quickack(fd, quick);
         tune(fd, bind, &mut |what| {
             warn(format!("{what} for [{}]", shown(*addr)));
         });

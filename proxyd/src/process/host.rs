@@ -2,9 +2,13 @@
 
 use sysinfo::{MemoryRefreshKind, RefreshKind, System};
 
-/// CPUs this process may run on, at least 1.
+/// CPUs this process may run on, at least 1. A share of their time that a control group sets does
+/// not count, as in the original.
 pub(crate) fn usable_cpus() -> usize {
-    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+    rustix::thread::sched_getaffinity(None).map_or_else(
+        |_| std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        |set| usize::try_from(set.count()).unwrap_or(1).max(1),
+    )
 }
 
 /// System, release, version and machine, as `uname -a` words them.

@@ -71,11 +71,11 @@ pub(crate) fn plan(
     let wanted = maxconn
         .filter(|count| *count > 0)
         .or(config.global.maxconn.filter(|count| *count > 0));
-    let splices = !config.global.nosplice
-        && config.proxies.iter().any(|proxy| {
-            let options = &proxy.options;
-            options.splice_auto || options.splice_request || options.splice_response
-        });
+    // `nosplice` changes nothing about the figures of the original.
+    let splices = config.proxies.iter().any(|proxy| {
+        let options = &proxy.options;
+        options.splice_auto == Some(true) || options.splice_request || options.splice_response
+    });
     let connections = match wanted {
         Some(count) => u64::from(count),
         None => {
@@ -92,6 +92,7 @@ pub(crate) fn plan(
     };
     let pipes = match config.global.maxpipes {
         Some(count) => u64::from(count),
+        None if splices && connections < CONNECTIONS_PER_PIPE => connections,
         None if splices => connections / CONNECTIONS_PER_PIPE,
         None => 0,
     };
@@ -266,11 +267,21 @@ mod tests {
         for proxy in &mut spliced.proxies {
             let Proxy { options, .. } = proxy;
             *options = Options {
-                splice_auto: true,
+                splice_auto: Some(true),
                 ..Options::default()
             };
         }
         check(&spliced, 2, (7988, 19_998));
+        // One thread, `maxconn 100` and its like; `nosplice` makes no difference.
+        for (maxconn, maxpipes, expected) in [(100, None, 275), (100, Some(7), 239), (3, None, 37)]
+        {
+            spliced.global.maxconn = Some(maxconn);
+            spliced.global.maxpipes = maxpipes;
+            for nosplice in [false, true] {
+                spliced.global.nosplice = nosplice;
+                check(&spliced, 1, (maxconn, expected));
+            }
+        }
     }
 
     #[test]

@@ -199,7 +199,8 @@ fn prepare(
             pid: 0,
             workers,
             maxconn: plan.maxconn,
-            ulimit_n: u32::try_from(plan.nofile).unwrap_or(u32::MAX),
+            ulimit_n: narrow(plan.nofile.min(Descriptors::of_process().soft)),
+            maxsock: narrow(plan.maxsock),
             hostname: Host.hostname(),
             version: VERSION.to_owned(),
             release_date: RELEASE_DATE.to_owned(),
@@ -216,6 +217,10 @@ fn prepare(
         pidfile,
         supervision,
     })
+}
+
+fn narrow(count: u64) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 /// Options of the command line that stand above the configuration, or below it.

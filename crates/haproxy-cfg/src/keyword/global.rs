@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{GLOBAL, Handler, Row, Status, bind, log, timeout, tune};
+use super::{GLOBAL, Handler, Row, Status, bind, log, threads, timeout, tune};
 use crate::line::{Line, Prefix};
 use crate::model::{Identity, StatsSocket};
 use crate::number::{self, DelayError, Unit};
@@ -16,6 +16,7 @@ const TLS: Status = Status::Accepted("TLS is relayed, never ended, so it has not
 const HTTP: Status = Status::Accepted("it tunes HTTP, which is not relayed");
 const MEMORY: Status = Status::Accepted("memory is not managed this way");
 const POLLER: Status = Status::Accepted("there is one event loop, epoll");
+const BUDGET: Status = Status::Accepted("each connection has a budget of bytes a turn instead");
 const LUA: Status = Status::Refused("there is no Lua here.");
 
 const fn row(
@@ -76,7 +77,7 @@ pub(crate) const ROWS: &[Row] = &[
         Status::Accepted("old workers end by hard-stop-after"),
         ignore,
     ),
-    row("nbthread", Some(1), FULL, nbthread),
+    row("nbthread", Some(1), FULL, threads::nbthread),
     row("no-memory-trimming", Some(0), MEMORY, ignore),
     row(
         "pp2-never-send-local",
@@ -144,7 +145,7 @@ pub(crate) const ROWS: &[Row] = &[
         "thread-groups",
         Some(1),
         Status::Accepted("threads are one group"),
-        thread_groups,
+        threads::thread_groups,
     ),
     row("tune.fail-alloc", None, MEMORY, ignore),
     row("tune.fd.edge-triggered", None, POLLER, ignore),
@@ -152,8 +153,15 @@ pub(crate) const ROWS: &[Row] = &[
     row("tune.h2.initial-window-size", None, HTTP, ignore),
     row("tune.h2.max-concurrent-streams", None, HTTP, ignore),
     row("tune.h2.max-frame-size", None, HTTP, ignore),
-    row("tune.idle-pool.shared", None, HTTP, ignore),
-    row("tune.listener.multi-queue", None, POLLER, ignore),
+    row("tune.idle-pool.shared", Some(1), HTTP, tune::switch),
+    row(
+        "tune.listener.multi-queue",
+        Some(1),
+        Status::Accepted(
+            "each worker has a socket of its own, among which the kernel spreads clients",
+        ),
+        tune::switch,
+    ),
     row("tune.lua.forced-yield", None, LUA, ignore),
     row("tune.lua.maxmem", None, LUA, ignore),
     row("tune.lua.service-timeout", None, LUA, ignore),
@@ -162,7 +170,7 @@ pub(crate) const ROWS: &[Row] = &[
     row("tune.peers.max-updates-at-once", None, MEMORY, ignore),
     row("tune.pool-high-fd-ratio", None, HTTP, ignore),
     row("tune.pool-low-fd-ratio", None, HTTP, ignore),
-    row("tune.sched.low-latency", None, POLLER, ignore),
+    row("tune.sched.low-latency", Some(1), BUDGET, tune::switch),
     row("tune.ssl.cachesize", Some(1), TLS, tune::positive),
     row("tune.ssl.capture-buffer-size", Some(1), TLS, tune::positive),
     number("tune.ssl.capture-cipherlist-size", false, TLS),
@@ -209,7 +217,7 @@ pub(crate) const ROWS: &[Row] = &[
     row("noreuseport", Some(0), FULL, |reader, _| {
         reader.global.noreuseport = true
     }),
-    row("busy-polling", Some(0), POLLER, |reader, line| {
+    row("busy-polling", Some(0), FULL, |reader, line| {
         reader.global.busy_polling = line.prefix == Prefix::Plain;
     }),
     row("set-dumpable", Some(0), FULL, |reader, line| {
@@ -227,7 +235,7 @@ pub(crate) const ROWS: &[Row] = &[
     row(
         "numa-cpu-mapping",
         Some(0),
-        Status::Accepted("workers are not pinned"),
+        Status::Accepted("without nbthread there is a worker for each CPU the process may use"),
         ignore,
     ),
     row(
@@ -257,12 +265,7 @@ pub(crate) const ROWS: &[Row] = &[
     row("description", None, FULL, description),
     row("spread-checks", Some(1), FULL, spread_checks),
     row("max-spread-checks", Some(1), FULL, max_spread_checks),
-    row(
-        "cpu-map",
-        None,
-        Status::Accepted("workers are not pinned"),
-        tune::cpu_map,
-    ),
+    row("cpu-map", None, FULL, threads::cpu_map),
     row("setenv", None, FULL, setenv),
     row("presetenv", None, FULL, setenv),
     row("unsetenv", None, FULL, unsetenv),
@@ -297,7 +300,11 @@ pub(crate) const ROWS: &[Row] = &[
     number("tune.rcvbuf.server", true, FULL),
     number("tune.sndbuf.client", true, FULL),
     number("tune.sndbuf.server", true, FULL),
-    number("tune.recv_enough", false, POLLER),
+    number(
+        "tune.recv_enough",
+        false,
+        Status::Accepted("a read that leaves room in the buffer has emptied the socket"),
+    ),
     row("tune.idletimer", Some(1), HTTP, tune::idle_timer),
     number("tune.http.cookielen", false, HTTP),
     number("tune.http.logurilen", false, HTTP),
@@ -305,7 +312,7 @@ pub(crate) const ROWS: &[Row] = &[
     row("tune.comp.maxlevel", Some(1), HTTP, tune::checked),
     number("tune.buffers.limit", false, MEMORY),
     number("tune.buffers.reserve", false, MEMORY),
-    number("tune.runqueue-depth", false, POLLER),
+    number("tune.runqueue-depth", false, BUDGET),
     row("tune.pattern.cache-size", Some(1), MEMORY, tune::checked),
 ];
 
@@ -358,41 +365,6 @@ fn close_spread_time(reader: &mut Reader<'_>, line: &Line) {
     if let Some(delay) = delay(reader, line) {
         reader.global.close_spread_time = (!delay.is_zero()).then_some(delay);
     }
-}
-
-/// A strict integer from 1 to `most`.
-fn bounded(reader: &mut Reader<'_>, line: &Line, most: u32) -> Option<u32> {
-    let keyword = line.arg(0).to_owned();
-    let word = line.arg(1).to_owned();
-    let digits = word.strip_prefix('-').unwrap_or(&word);
-    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        reader.fatal_at(
-            line,
-            format!("'{keyword}' passed a missing or unparsable integer value in '{word}'"),
-        );
-        return None;
-    }
-    let value = number::atol(&word);
-    match u32::try_from(value) {
-        Ok(value) if (1..=most).contains(&value) => Some(value),
-        _ => {
-            reader.fatal_at(
-                line,
-                format!("'{keyword}' value must be between 1 and {most} (was {value})"),
-            );
-            None
-        }
-    }
-}
-
-fn nbthread(reader: &mut Reader<'_>, line: &Line) {
-    if let Some(count) = bounded(reader, line, 64) {
-        reader.global.nbthread = Some(count);
-    }
-}
-
-fn thread_groups(reader: &mut Reader<'_>, line: &Line) {
-    bounded(reader, line, 1);
 }
 
 fn profiling(reader: &mut Reader<'_>, line: &Line) {

@@ -8,6 +8,7 @@ pub(crate) mod log;
 pub(crate) mod option;
 pub(crate) mod proxy;
 pub(crate) mod server;
+pub(crate) mod threads;
 pub(crate) mod timeout;
 pub(crate) mod tune;
 

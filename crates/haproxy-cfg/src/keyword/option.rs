@@ -15,6 +15,8 @@ const BOTH: u8 = FE | BE;
 enum Effect {
     /// A boolean, which `no` takes back.
     Flag(fn(&mut Draft, bool)),
+    /// A choice: yes, `no`, or what `default` stands for.
+    Choice(fn(&mut Draft, Option<bool>)),
     /// A boolean of HTTP, warned of in TCP mode.
     Http,
     /// A boolean of HTTP that is not even warned of.
@@ -36,6 +38,15 @@ const fn flag(name: &'static str, sides: u8, effect: fn(&mut Draft, bool)) -> Ro
         sides,
         status: Status::Full,
         effect: Effect::Flag(effect),
+    }
+}
+
+const fn choice(name: &'static str, sides: u8, effect: fn(&mut Draft, Option<bool>)) -> Row {
+    Row {
+        name,
+        sides,
+        status: Status::Full,
+        effect: Effect::Choice(effect),
     }
 }
 
@@ -105,7 +116,7 @@ const ROWS: &[Row] = &[
     flag("splice-response", BOTH, |d, on| {
         d.settings.options.splice_response = on
     }),
-    flag("splice-auto", BOTH, |d, on| {
+    choice("splice-auto", BOTH, |d, on| {
         d.settings.options.splice_auto = on
     }),
     http("accept-invalid-http-request", FE),
@@ -120,11 +131,11 @@ const ROWS: &[Row] = &[
     flag("socket-stats", FE, |d, on| {
         d.settings.options.socket_stats = on
     }),
-    flag("tcp-smart-accept", FE, |d, on| {
-        d.settings.options.tcp_smart_accept = Some(on)
+    choice("tcp-smart-accept", FE, |d, on| {
+        d.settings.options.tcp_smart_accept = on
     }),
-    flag("tcp-smart-connect", BE, |d, on| {
-        d.settings.options.tcp_smart_connect = Some(on)
+    choice("tcp-smart-connect", BE, |d, on| {
+        d.settings.options.tcp_smart_connect = on
     }),
     flag("independent-streams", BOTH, |d, on| {
         d.settings.options.independent_streams = on
@@ -198,13 +209,14 @@ pub(crate) fn option(reader: &mut Reader<'_>, draft: &mut Draft, line: &Line) {
     };
     match row.effect {
         Effect::Custom(handler) => handler(reader, draft, line),
-        Effect::Flag(_) | Effect::Http | Effect::Silent => {
+        Effect::Flag(_) | Effect::Choice(_) | Effect::Http | Effect::Silent => {
             if reader.too_many(line, 2, 0) || misplaced(reader, draft, line, row) {
                 return;
             }
             let on = line.prefix == Prefix::Plain;
             match row.effect {
                 Effect::Flag(set) => set(draft, on),
+                Effect::Choice(set) => set(draft, (line.prefix != Prefix::Default).then_some(on)),
                 Effect::Http => {
                     draft.settings.http.insert(row.name, on);
                 }

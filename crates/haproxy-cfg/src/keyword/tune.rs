@@ -204,43 +204,23 @@ pub(crate) fn bufsize(reader: &mut Reader<'_>, line: &Line) {
         reader.fatal_at(line, "'tune.bufsize' expects an integer argument.");
         return;
     }
-    let value = number::atol(line.arg(1));
+    // An int in the original, rounded up to a multiple of two pointers, as the manual says.
+    #[expect(clippy::cast_possible_truncation, reason = "as the original reads it")]
+    let value = (number::atol(line.arg(1)) as i32).wrapping_add(15) & -16;
     if value <= 0 {
         reader.fatal_at(line, "'tune.bufsize' expects a positive integer argument.");
         return;
     }
-    reader.numbers.insert("tune.bufsize", value);
+    reader.numbers.insert("tune.bufsize", i64::from(value));
 }
 
-/// `cpu-map`
-pub(crate) fn cpu_map(reader: &mut Reader<'_>, line: &Line) {
-    if line.arg(1).is_empty() || line.arg(2).is_empty() {
-        reader.fatal_at(line, "cpu-map expects a process number  ('all', 'odd', 'even', a number from 1 to 64 or a range),  followed by a list of CPU ranges with numbers from 0 to 63.");
-        return;
-    }
-    let place = line.arg(1).to_owned();
-    let numbers = place.strip_prefix("auto:").unwrap_or(&place);
-    let word = matches!(numbers, "all" | "odd" | "even");
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    let range = |text: &str| text.split('-').all(digits);
-    if !word && !numbers.split('/').all(|part| range(part) || part == "all") {
+/// `on` or `off`.
+pub(crate) fn switch(reader: &mut Reader<'_>, line: &Line) {
+    let (keyword, word) = (line.arg(0).to_owned(), line.arg(1).to_owned());
+    if !matches!(word.as_str(), "on" | "off") {
         reader.fatal_at(
             line,
-            format!("cpu-map : '{place}' is not a valid number/range."),
+            format!("'{keyword}' expects either 'on' or 'off' but got '{word}'."),
         );
-        return;
-    }
-    if numbers
-        .split(['/', '-'])
-        .any(|part| number::atol(part) > 64)
-    {
-        reader.fatal_at(line, format!("cpu-map : '{place}' is not a valid number/range. It supports numbers from 1 to 64.\n"));
-        return;
-    }
-    for cpus in line.words.iter().skip(2) {
-        if !cpus.split(',').all(range) {
-            reader.fatal_at(line, format!("cpu-map : '{cpus}' is not a CPU range."));
-            return;
-        }
     }
 }

@@ -165,7 +165,7 @@ fn limits(fields: &mut Fields, plane: &Plane) {
     fields.add("PoolUsed_MB", "MGP", megabytes);
     fields.add("PoolFailed", "MCP", 0_u32);
     fields.add("Ulimit-n", "CLP", plane.identity.ulimit_n);
-    fields.add("Maxsock", "CLP", plane.identity.ulimit_n);
+    fields.add("Maxsock", "CLP", plane.identity.maxsock);
     fields.add("Maxconn", "CLP", plane.maxconn);
     fields.add("Hard_maxconn", "CLP", plane.identity.maxconn);
 }
@@ -180,7 +180,8 @@ fn connections(fields: &mut Fields, plane: &Plane) {
     fields.add("MaxSslConns", "MMP", 0_u32);
     fields.add("CurrSslConns", "MGP", 0_u32);
     fields.add("CumSslConns", "MCP", 0_u32);
-    fields.add("Maxpipes", "CLP", figures.pipes_max);
+    let pipes = global.maxpipes.unwrap_or(figures.pipes_max);
+    fields.add("Maxpipes", "CLP", pipes);
     fields.add("PipesUsed", "MGP", figures.pipes_used);
     fields.add("PipesFree", "MGP", figures.pipes_free);
     fields.add("ConnRate", "MRP", figures.connection_rate);
@@ -241,7 +242,7 @@ fn activity(fields: &mut Fields, plane: &mut Plane) {
     fields.add("ActivePeers", "MGP", 0_u32);
     fields.add("ConnectedPeers", "MGP", 0_u32);
     fields.add("DroppedLogs", "MGP", narrow(plane.logs.dropped()));
-    fields.add("BusyPolling", "MGP", 0_u32);
+    fields.add("BusyPolling", "MGP", u32::from(global.busy_polling));
     fields.add("FailedResolutions", "MGP", 0_u32);
 }
 

@@ -238,6 +238,7 @@ pub(super) fn identity() -> Identity {
         workers: 1,
         maxconn: 2000,
         ulimit_n: 4000,
+        maxsock: 4000,
         hostname: String::from("host"),
         version: String::from("2.6.12"),
         release_date: String::from("2026/10/17"),
