@@ -72,7 +72,12 @@ impl Worker {
             }
             Ok(_) => Event::ClientLeft(Leftover::Bytes),
             Err(rustix::io::Errno::AGAIN) => return,
-            Err(_) => Event::Broken(Side::Client),
+            Err(_) => {
+                // Looking took the error from the socket: to a later read, the reset would be an
+                // ordinary end of stream.
+                self.feed(token, Event::Broken(Side::Client));
+                return;
+            }
         };
         // A server that has accepted meanwhile sees the client come and go.
         if let Some(event) = self.settle_attempt(token) {

@@ -113,13 +113,7 @@ impl Setup {
                 log_asap: false,
                 state: Arc::new(FrontendState::new(1)),
             },
-            listener: Listener {
-                name: "sock-1".into(),
-                id: 1,
-                maxconn: 0,
-                backlog: 128,
-                state: Arc::new(ListenerState::new(1)),
-            },
+            listener: bind_line(1, 1),
             backend: Backend {
                 name: "l".into(),
                 id: 2,
@@ -163,14 +157,9 @@ impl Setup {
     ) -> Rig {
         let workers = self.relay.workers;
         for (address, (letter, id)) in addresses.into_iter().zip(('a'..='z').zip(1..)) {
-            self.backend.servers.push(Arc::new(Server {
-                name: letter.to_string().into(),
-                id,
-                address,
-                source: None,
-                on_marked_down: self.on_marked_down,
-                state: Arc::new(ServerState::new(workers)),
-            }));
+            let mut server = server(letter, id, address, workers);
+            server.on_marked_down = self.on_marked_down;
+            self.backend.servers.push(Arc::new(server));
         }
         self.backend.state = Arc::new(BackendState::new(&self.pool, workers));
         self.frontend.state = Arc::new(FrontendState::new(workers));
@@ -196,6 +185,29 @@ impl Setup {
             address,
             ended,
         }
+    }
+}
+
+/// A bind line without limits.
+pub fn bind_line(id: u32, workers: usize) -> Listener {
+    Listener {
+        name: format!("sock-{id}").into(),
+        id,
+        maxconn: 0,
+        backlog: 128,
+        state: Arc::new(ListenerState::new(workers)),
+    }
+}
+
+/// A server without options.
+pub fn server(letter: char, id: u32, address: ServerAddress, workers: usize) -> Server {
+    Server {
+        name: letter.to_string().into(),
+        id,
+        address,
+        source: None,
+        on_marked_down: OnMarkedDown::Keep,
+        state: Arc::new(ServerState::new(workers)),
     }
 }
 
