@@ -45,6 +45,9 @@ pub(crate) struct Lane {
     pub(crate) writable: bool,
     /// The source's end or an error is known to be there, so a short read is not the last.
     pub(crate) ending: bool,
+    /// The kernel was told to say nothing of the source's bytes while the destination holds
+    /// everything up.
+    pub(crate) muted: bool,
 }
 
 /// When a direction is spliced.
@@ -132,6 +135,11 @@ impl Lane {
     /// Whether bytes wait for the destination.
     pub(crate) fn has_unsent(&self) -> bool {
         !self.unsent.is_empty() || self.pipe.as_ref().is_some_and(|pipe| pipe.filled() > 0)
+    }
+
+    /// Whether the destination holds everything up.
+    pub(crate) fn is_blocked(&self) -> bool {
+        !self.writable && self.has_unsent()
     }
 
     /// Forgets what waits.

@@ -22,7 +22,7 @@ impl Worker {
         let Some(connection) = self.connection(token) else {
             return;
         };
-        connection.note_readiness(side, flags);
+        let futile = connection.note_readiness(side, flags);
         match connection.session.phase {
             Phase::Over => {}
             Phase::Fresh => {
@@ -38,6 +38,9 @@ impl Worker {
                 }
             }
             Phase::Relaying => {
+                if futile {
+                    self.mute(token, side);
+                }
                 self.drive(token);
                 if flags.contains(EventFlags::ERR) {
                     self.check_unread_error(token, side);
@@ -237,8 +240,12 @@ impl Worker {
             let up = connection.turn(Direction::Up, &mut self.scratch);
             let down = connection.turn(Direction::Down, &mut self.scratch);
             sooner |= unsent != connection.unsent();
+            let heard = connection.listen_again();
             connection.count_bytes(self.index, now, up, down);
             self.count_written(up, down);
+            for side in heard.into_iter().flatten() {
+                self.unmute(token, side);
+            }
             again |= up.stop == Stop::Budget || down.stop == Stop::Budget;
             let Some(event) = self
                 .connection(token)
@@ -254,6 +261,27 @@ impl Worker {
         }
         if sooner {
             self.arm(token);
+        }
+    }
+
+    /// Each segment that arrives for a direction held up by its destination would wake the worker
+    /// for nothing. Its end and its errors are still told.
+    fn mute(&mut self, token: Token, side: Side) {
+        let interest = Self::INTEREST.difference(EventFlags::IN);
+        if self.watch_again(token, side, interest)
+            && let Some(connection) = self.connection(token)
+        {
+            connection.lane_from(side).muted = true;
+        }
+    }
+
+    /// Should it fail, the direction must not sleep for ever: it is looked at again.
+    fn unmute(&mut self, token: Token, side: Side) {
+        if !self.watch_again(token, side, Self::INTEREST)
+            && let Some(connection) = self.connection(token)
+        {
+            connection.lane_from(side).muted = true;
+            self.run_again(token);
         }
     }
 
@@ -362,15 +390,37 @@ impl Connection {
         }
     }
 
-    fn note_readiness(&mut self, side: Side, flags: EventFlags) {
+    /// Takes down what epoll said. True if it was for nothing: bytes wait already, and the
+    /// destination holds them up.
+    fn note_readiness(&mut self, side: Side, flags: EventFlags) -> bool {
         let (from, to) = match side {
             Side::Client => (&mut self.up, &mut self.down),
             Side::Server => (&mut self.down, &mut self.up),
         };
         let ending = flags.intersects(EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR);
+        let futile = from.readable && from.is_blocked() && !from.muted;
         from.ending |= ending;
         from.readable |= ending || flags.contains(EventFlags::IN);
         to.writable |= flags.intersects(EventFlags::OUT | EventFlags::HUP | EventFlags::ERR);
+        futile && flags.contains(EventFlags::IN)
+    }
+
+    /// The direction whose bytes come from `side`.
+    fn lane_from(&mut self, side: Side) -> &mut crate::copy::Lane {
+        match side {
+            Side::Client => &mut self.up,
+            Side::Server => &mut self.down,
+        }
+    }
+
+    /// The sides whose bytes are of interest again.
+    fn listen_again(&mut self) -> [Option<Side>; 2] {
+        [Side::Client, Side::Server].map(|side| {
+            let lane = self.lane_from(side);
+            let again = lane.muted && !lane.is_blocked();
+            lane.muted &= !again;
+            again.then_some(side)
+        })
     }
 
     fn turn(&mut self, direction: Direction, scratch: &mut crate::copy::Scratch) -> Turn {

@@ -69,8 +69,6 @@ pub(crate) struct Worker {
     pub(crate) now: u64,
     /// Fresh sockets have just been put under watch: their events are there already.
     pub(crate) expecting: bool,
-    /// The last look found hardly a descriptor left.
-    pub(crate) scarce: bool,
     stopping: bool,
 }
 
@@ -110,9 +108,9 @@ impl Worker {
                 size: settings.pipe_size,
                 pipes: settings.pipes(),
                 workers: settings.workers,
-                descriptors: shared.descriptors,
             };
-            PipePool::new(limits, Arc::clone(&shared.pipes))
+            let descriptors = Arc::clone(&shared.descriptors);
+            PipePool::new(limits, Arc::clone(&shared.pipes), descriptors)
         });
         let scratch = Scratch {
             buffer: vec![0; settings.buffer.max(16)].into_boxed_slice(),
@@ -134,7 +132,6 @@ impl Worker {
             generation: 0,
             now,
             expecting: false,
-            scarce: false,
             stopping: false,
         })
     }
@@ -391,16 +388,34 @@ impl Worker {
         }
     }
 
+    /// What a connection wants to know of its sockets: everything, once each time it happens.
+    pub(crate) const INTEREST: EventFlags = EventFlags::IN
+        .union(EventFlags::OUT)
+        .union(EventFlags::RDHUP)
+        .union(EventFlags::ET);
+
     /// Watches a socket of a connection, both ways and edge-triggered.
     pub(crate) fn watch(&self, fd: &OwnedFd, token: Token, side: Side) -> std::io::Result<()> {
-        let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
-        epoll::add(
-            &self.epoll,
-            fd.as_fd(),
-            Self::event_data(token, side),
-            flags,
-        )?;
+        let data = Self::event_data(token, side);
+        epoll::add(&self.epoll, fd.as_fd(), data, Self::INTEREST)?;
         Ok(())
+    }
+
+    /// Changes what is watched; the kernel tells at once what is there already. False if it could
+    /// not be changed.
+    pub(crate) fn watch_again(&self, token: Token, side: Side, interest: EventFlags) -> bool {
+        let connection = usize::try_from(token.slot)
+            .ok()
+            .and_then(|slot| self.connections.get(slot))
+            .filter(|connection| connection.generation == token.generation);
+        let fd = connection.and_then(|connection| match side {
+            Side::Client => Some(connection.client_fd()),
+            Side::Server => connection.server_fd(),
+        });
+        // A socket that is gone needs no watching.
+        fd.is_none_or(|fd| {
+            epoll::modify(&self.epoll, fd, Self::event_data(token, side), interest).is_ok()
+        })
     }
 }
 
