@@ -1,6 +1,6 @@
 //! Letting clients in and making sessions of them.
 
-use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::time::SystemTime;
@@ -10,6 +10,7 @@ use lb_core::Position;
 use crate::connect;
 use crate::connection::{Connection, Figures, Place, Settings, Stamps};
 use crate::copy::{Lane, When};
+use crate::descriptors;
 use crate::listen::{self, Door, Guest, Nobody};
 use crate::record::{Cause, SessionStart, Shortage};
 use crate::session::{Event, Session, Side};
@@ -27,10 +28,7 @@ impl Worker {
 
     fn admit_at(&mut self, index: usize) {
         let settings = Rc::clone(&self.settings);
-        let descriptors = self.shared.descriptors;
-        for taken in 0..self.shared.settings.max_accept.max(1) {
-            // Each of those let in needs a descriptor for its server.
-            let due = RawFd::try_from(taken).unwrap_or(RawFd::MAX);
+        for _ in 0..self.shared.settings.max_accept.max(1) {
             let Some(Some(door)) = self.doors.get_mut(index) else {
                 return;
             };
@@ -48,17 +46,13 @@ impl Worker {
                 door.not_before = Some(self.now + wait);
                 return;
             }
-            if self.scarce {
-                self.scarce = !door.finds_room(descriptors, due);
-            }
-            let admitted = if self.scarce {
+            let admitted = if self.shared.descriptors.spare() < descriptors::PAIR {
                 Err(Nobody::Exhausted(Shortage::ProcessDescriptors))
             } else {
                 door.admit(self.index, frontend, listener, &self.shared)
             };
             match admitted {
                 Ok(guest) => {
-                    self.scarce = guest.fd.as_raw_fd().saturating_add(due) >= descriptors;
                     let (frontend_index, listener_index) = (door.frontend, door.listener);
                     let at = (frontend_index, listener_index);
                     self.begin(&settings, frontend, listener, at, guest);

@@ -273,7 +273,16 @@ impl Relay {
         for (worker, doors) in doors.into_iter().enumerate() {
             relay.spawn(worker, doors).map_err(failed(worker))?;
         }
+        relay.measure_descriptors();
         Ok(relay)
+    }
+
+    /// Finds out how many descriptors are left for sessions. Call it again once the rest of the
+    /// process has opened what it needs, or after a change of the limit.
+    pub fn measure_descriptors(&self) {
+        let settings = &self.shared.settings;
+        let descriptors = &self.shared.descriptors;
+        descriptors.measure(settings.workers, settings.maxconn);
     }
 
     /// Starts one worker and waits until it stands.

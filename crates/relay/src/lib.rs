@@ -18,6 +18,7 @@ mod connect;
 mod connection;
 mod copy;
 mod counters;
+mod descriptors;
 mod drive;
 mod finish;
 mod handle;

@@ -1,10 +1,10 @@
 //! Listening sockets: accept in batches, respect the limits, survive every error.
 
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::Ordering;
 
 use rustix::event::epoll;
-use rustix::io::{Errno, fcntl_dupfd_cloexec};
+use rustix::io::Errno;
 use rustix::net::sockopt::set_tcp_nodelay;
 use rustix::net::{Shutdown, SocketFlags, acceptfrom_with, listen, shutdown};
 
@@ -16,7 +16,7 @@ use crate::snapshot::{Frontend, Listener, Snapshot};
 /// How long accepting rests when descriptors or memory have run out, in milliseconds.
 const REST: u64 = 100;
 /// A shortage that lasts is complained of this often, in milliseconds.
-const COMPLAIN: u64 = 1000;
+const COMPLAIN: u64 = 10_000;
 
 /// One worker's socket of one bind line.
 #[derive(Debug)]
@@ -135,13 +135,6 @@ impl Door {
             self.complained = Some(now);
         }
         due
-    }
-
-    /// Whether the process has a descriptor left below `limit`, with `more` to be opened yet.
-    pub(crate) fn finds_room(&self, limit: RawFd, more: RawFd) -> bool {
-        // The kernel gives the lowest free number.
-        fcntl_dupfd_cloexec(&self.fd, 0)
-            .is_ok_and(|probe| probe.as_raw_fd().saturating_add(more) < limit)
     }
 
     /// Stops listening; the socket stays bound and clients are refused.

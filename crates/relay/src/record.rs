@@ -17,8 +17,8 @@ pub trait SessionSink: Send + Sync {
     fn connected(&self, _record: &SessionRecord<'_>) {}
     /// The session is over.
     fn ended(&self, record: &SessionRecord<'_>);
-    /// Clients of this frontend wait, since there is nothing left to take them in with. Called
-    /// once a second at most by each listening socket while that lasts.
+    /// Clients of this frontend wait, since there is nothing left to take them in with. While that
+    /// lasts, each listening socket tells it every ten seconds.
     fn exhausted(&self, _frontend: &Frontend, _shortage: Shortage) {}
 }
 

@@ -1,6 +1,6 @@
 //! What the workers of one relay share: settings, process-wide figures, mailboxes.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use crate::clock;
 use crate::counters::{Cell, Gauge};
+use crate::descriptors::Descriptors;
 use crate::handle::{KillCause, RelaySettings, SessionFilter, SessionInfo, Shutdown};
 use crate::rate::Rate;
 use crate::record::SessionSink;
@@ -75,9 +76,6 @@ impl Mailbox {
     }
 }
 
-/// Descriptors kept in reserve, beside two for each worker.
-const RESERVE: u64 = 6;
-
 /// One worker's process-wide counters.
 #[derive(Debug, Default)]
 #[repr(align(128))]
@@ -103,7 +101,7 @@ pub(crate) struct Shared {
     pub(crate) mailboxes: Vec<Mailbox>,
     pub(crate) cells: Vec<WorkerCells>,
     /// Sessions of the process (`actconn`).
-    pub(crate) active: Gauge,
+    pub(crate) active: Arc<Gauge>,
     pub(crate) maxconn: AtomicU32,
     pub(crate) connection_rate: Rate,
     pub(crate) session_rate: Rate,
@@ -111,9 +109,7 @@ pub(crate) struct Shared {
     /// Bit n: worker n has clients it could not take because the process is full.
     pub(crate) starving: AtomicU64,
     pub(crate) pipes: Arc<PipeFigures>,
-    /// Descriptors from this number on are kept for what must not fail: server connections of
-    /// clients already let in, checks, admin sockets.
-    pub(crate) descriptors: RawFd,
+    pub(crate) descriptors: Arc<Descriptors>,
     /// Sockets that accept.
     pub(crate) listening: AtomicU32,
     /// The last look at the bytes written, for their rate.
@@ -129,6 +125,8 @@ impl Shared {
         sink: Arc<dyn SessionSink>,
     ) -> std::io::Result<Self> {
         let workers = settings.workers;
+        let active = Arc::new(Gauge::default());
+        let descriptors = Arc::new(Descriptors::new(Arc::clone(&active)));
         Ok(Self {
             maxconn: AtomicU32::new(settings.maxconn),
             settings,
@@ -138,13 +136,13 @@ impl Shared {
                 .map(|_| Mailbox::new())
                 .collect::<Result<_, _>>()?,
             cells: (0..workers).map(|_| WorkerCells::default()).collect(),
-            active: Gauge::default(),
+            active,
             connection_rate: Rate::default(),
             session_rate: Rate::default(),
             serials: AtomicU64::new(0),
             starving: AtomicU64::new(0),
             pipes: Arc::default(),
-            descriptors: unreserved(workers),
+            descriptors,
             listening: AtomicU32::new(0),
             written: Mutex::default(),
             running: watch::Sender::new(0),
@@ -202,15 +200,6 @@ impl std::fmt::Debug for Shared {
             .field("settings", &self.settings)
             .finish_non_exhaustive()
     }
-}
-
-/// The first descriptor that is kept in reserve, by the limit in force.
-fn unreserved(workers: usize) -> RawFd {
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile)
-        .current
-        .unwrap_or(u64::MAX);
-    let reserve = (RESERVE + 2 * workers as u64).min(limit / 4);
-    RawFd::try_from(limit - reserve).unwrap_or(RawFd::MAX)
 }
 
 /// A worker's bit in a mask of starving workers; workers beyond the 64th share one.

@@ -11,7 +11,7 @@
 //! serves whoever needs it.
 
 use std::cell::{Cell, RefCell};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,6 +22,7 @@ use rustix::pipe::{
 };
 
 use crate::clock;
+use crate::descriptors::{Descriptors, PAIR};
 
 /// Below this a pipe costs more system calls than copying.
 const SMALLEST: usize = 64 * 1024;
@@ -52,8 +53,6 @@ pub(crate) struct PipeLimits {
     pub(crate) pipes: usize,
     /// Workers that share them.
     pub(crate) workers: usize,
-    /// Descriptors from this number on are not for pipes: connections need them.
-    pub(crate) descriptors: RawFd,
 }
 
 /// The pipes one worker may use.
@@ -67,6 +66,7 @@ struct Pool {
     /// The system refused a pipe: none is asked for before this time.
     not_before: Cell<u64>,
     figures: Arc<PipeFigures>,
+    descriptors: Arc<Descriptors>,
 }
 
 #[derive(Debug)]
@@ -93,12 +93,17 @@ pub(crate) struct Pipe {
 }
 
 impl PipePool {
-    pub(crate) fn new(limits: PipeLimits, figures: Arc<PipeFigures>) -> Self {
+    pub(crate) fn new(
+        limits: PipeLimits,
+        figures: Arc<PipeFigures>,
+        descriptors: Arc<Descriptors>,
+    ) -> Self {
         Self(Rc::new(Pool {
             own: RefCell::default(),
             limits,
             not_before: Cell::new(0),
             figures,
+            descriptors,
         }))
     }
 
@@ -153,9 +158,12 @@ impl Pool {
         if rested > 0 && clock::millis() < rested {
             return None;
         }
-        let ends = self.create(owner);
+        // Connections need them more.
+        let room = self.descriptors.spare() >= PAIR;
+        let ends = room.then(|| self.create(owner)).flatten();
         if ends.is_some() {
             shelf.open += 1;
+            self.descriptors.pipes.fetch_add(1, Relaxed);
         } else {
             self.not_before.set(clock::millis() + REST);
         }
@@ -163,16 +171,8 @@ impl Pool {
     }
 
     fn create(&self, shelf: Owner) -> Option<Ends> {
-        let PipeLimits {
-            size: wanted,
-            descriptors,
-            ..
-        } = self.limits;
+        let wanted = self.limits.size;
         let (read, write) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).ok()?;
-        // The kernel gives the lowest free number, so this tells how many are left.
-        if read.as_raw_fd().max(write.as_raw_fd()) >= descriptors {
-            return None;
-        }
         // Refused above `pipe-max-size` or the user's share: what counts is what it has now.
         let _refused = fcntl_setpipe_size(&write, wanted);
         let size = fcntl_getpipe_size(&write).ok()?;
@@ -189,6 +189,7 @@ impl Pool {
         shelf.open = shelf.open.saturating_sub(closed);
         let closed = u32::try_from(closed).unwrap_or(0);
         self.figures.free.fetch_sub(closed, Relaxed);
+        self.descriptors.pipes.fetch_sub(closed.into(), Relaxed);
     }
 
     /// A pipe comes back: empty ones wait for the next use.
@@ -198,6 +199,7 @@ impl Pool {
             shelf.free.push(ends);
         } else {
             shelf.open = shelf.open.saturating_sub(1);
+            self.descriptors.pipes.fetch_sub(1, Relaxed);
         }
     }
 }
@@ -261,8 +263,7 @@ impl Drop for Pipe {
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        let free = u32::try_from(self.own.borrow().free.len()).unwrap_or(0);
-        self.figures.free.fetch_sub(free, Relaxed);
+        self.close_free(&mut self.own.borrow_mut());
     }
 }
 
@@ -278,9 +279,9 @@ mod tests {
             size: SMALLEST,
             pipes,
             workers,
-            descriptors: RawFd::MAX,
         };
-        PipePool::new(limits, Arc::clone(figures))
+        let descriptors = Arc::new(Descriptors::new(Arc::default()));
+        PipePool::new(limits, Arc::clone(figures), descriptors)
     }
 
     #[test]
@@ -315,15 +316,15 @@ mod tests {
 
     #[test]
     fn descriptors_that_connections_need_are_left_to_them() {
-        let limits = PipeLimits {
-            size: SMALLEST,
-            pipes: 1,
-            workers: 1,
-            descriptors: 3,
-        };
-        let pool = PipePool::new(limits, Arc::default());
+        let pool = pool(2, 1, &Arc::default());
+        let pipe = pool.take();
+        assert!(pipe.is_some());
+        // As many sessions as there are descriptors.
+        pool.0.descriptors.pipes.store(i64::MAX / 2, Relaxed);
         assert!(pool.take().is_none());
-        assert!(pool.take().is_none(), "and it rests before it asks again");
+        assert!(pool.0.not_before.get() > 0, "it rests before it asks again");
+        drop(pipe);
+        assert!(pool.take().is_some(), "what is open can be used");
     }
 
     #[test]

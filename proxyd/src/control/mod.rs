@@ -99,6 +99,7 @@ impl Daemon {
                 local.block_on(&runtime, async {
                     health::start(&plane);
                     let sockets = api::start(&plane, stats);
+                    plane.borrow().relay.measure_descriptors();
                     stop::serve(&plane, sockets, receiver, done).await;
                 });
             })
