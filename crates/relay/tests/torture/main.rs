@@ -144,6 +144,8 @@ fn settled(field: &Field, source: &Source, tally: &Tally) -> ProcessFigures {
 fn a_hundred_thousand_connections() {
     let run = Torture::new(100_000).run(|_| {});
     run.tally.is_complete();
+    let rare = [run.tally.bulk_aborts, run.tally.reset_at_client];
+    assert!(rare.iter().all(|count| *count > 0), "{:?}", run.tally);
     assert!(run.figures.bytes_spliced > 0, "{:?}", run.figures);
     assert!(run.pipes > 0);
 }
@@ -196,6 +198,17 @@ fn small_pipes() {
         setup.relay.pipe_size = 64 * 1024;
         setup.relay.buffer = 16 * 1024;
     });
+    assert!(run.figures.bytes_spliced > 0, "{:?}", run.figures);
+}
+
+/// `option splice-request` and `splice-response`: no bulk has to be seen first.
+#[test]
+fn spliced_from_the_first_byte() {
+    let run = Torture::new(10_000).run(|setup| {
+        setup.frontend.socket.splice.request = true;
+        setup.backend.socket.splice.response = true;
+    });
+    run.tally.is_complete();
     assert!(run.figures.bytes_spliced > 0, "{:?}", run.figures);
 }
 

@@ -7,10 +7,10 @@ use std::sync::OnceLock;
 /// bytes that are lost, doubled or swapped never fit by accident.
 const PERIOD: usize = 1_048_573;
 /// The longest piece that is sent at once.
-pub const LONGEST: usize = 4 << 20;
+pub(crate) const LONGEST: usize = 4 << 20;
 
 /// `length` bytes of stream `stream` from `at`; at most [`LONGEST`].
-pub fn bytes(stream: u64, at: u64, length: usize) -> &'static [u8] {
+pub(crate) fn bytes(stream: u64, at: u64, length: usize) -> &'static [u8] {
     static TABLE: OnceLock<Vec<u8>> = OnceLock::new();
     let table = TABLE.get_or_init(|| {
         let mut random = fastrand::Rng::with_seed(0x7ab1e);

@@ -123,7 +123,7 @@ impl Tally {
         }
         seen!(bytes_up bytes_down nothing large switching slow exact client_half server_half
             both_at_once client_resets server_resets client_closes server_closes both_abort
-            bulk_aborts reset_at_server fin_at_server fin_at_client reset_at_client unconnected
+            reset_at_server fin_at_server fin_at_client unconnected
             single_bytes giants normal client_abort server_abort request);
     }
 }
