@@ -142,6 +142,12 @@ impl Lane {
         !self.writable && self.has_unsent()
     }
 
+    /// Whether more than a destination takes is on its way, so that the source will go on sending
+    /// while this direction is held up.
+    pub(crate) fn is_bulk(&self) -> bool {
+        self.bulk >= BULK_READS
+    }
+
     /// Forgets what waits.
     pub(crate) fn discard(&mut self) {
         self.unsent = Vec::new();

@@ -240,11 +240,15 @@ impl Worker {
             let up = connection.turn(Direction::Up, &mut self.scratch);
             let down = connection.turn(Direction::Down, &mut self.scratch);
             sooner |= unsent != connection.unsent();
-            let heard = connection.listen_again();
+            let changed = connection.listening();
             connection.count_bytes(self.index, now, up, down);
             self.count_written(up, down);
-            for side in heard.into_iter().flatten() {
-                self.unmute(token, side);
+            for (side, listen) in changed.into_iter().flatten() {
+                if listen {
+                    self.unmute(token, side);
+                } else {
+                    self.mute(token, side);
+                }
             }
             again |= up.stop == Stop::Budget || down.stop == Stop::Budget;
             let Some(event) = self
@@ -265,9 +269,10 @@ impl Worker {
     }
 
     /// Each segment that arrives for a direction held up by its destination would wake the worker
-    /// for nothing. Its end and its errors are still told.
+    /// for nothing. Its end and its errors are still told; whether it takes bytes is known, or it
+    /// would not be muted.
     fn mute(&mut self, token: Token, side: Side) {
-        let interest = Self::INTEREST.difference(EventFlags::IN);
+        let interest = EventFlags::RDHUP | EventFlags::ET;
         if self.watch_again(token, side, interest)
             && let Some(connection) = self.connection(token)
         {
@@ -398,7 +403,7 @@ impl Connection {
             Side::Server => (&mut self.down, &mut self.up),
         };
         let ending = flags.intersects(EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR);
-        let futile = from.readable && from.is_blocked() && !from.muted;
+        let futile = from.readable && from.is_blocked() && !from.muted && to.writable;
         from.ending |= ending;
         from.readable |= ending || flags.contains(EventFlags::IN);
         to.writable |= flags.intersects(EventFlags::OUT | EventFlags::HUP | EventFlags::ERR);
@@ -413,13 +418,22 @@ impl Connection {
         }
     }
 
-    /// The sides whose bytes are of interest again.
-    fn listen_again(&mut self) -> [Option<Side>; 2] {
+    /// The sides whose bytes are of interest again (true), or not for the time being (false).
+    fn listening(&mut self) -> [Option<(Side, bool)>; 2] {
         [Side::Client, Side::Server].map(|side| {
+            let takes = match side {
+                Side::Client => self.down.writable,
+                Side::Server => self.up.writable,
+            };
             let lane = self.lane_from(side);
-            let again = lane.muted && !lane.is_blocked();
-            lane.muted &= !again;
-            again.then_some(side)
+            let quiet = lane.is_blocked() && takes;
+            if lane.muted && !quiet {
+                lane.muted = false;
+                Some((side, true))
+            } else {
+                let more = lane.readable && lane.is_bulk();
+                (quiet && more && !lane.muted).then_some((side, false))
+            }
         })
     }
 
