@@ -177,3 +177,29 @@ pub(crate) fn peer(address: Option<&SocketAddrAny>) -> Peer {
     };
     Peer::Inet(SocketAddr::new(address.ip().to_canonical(), address.port()))
 }
+
+#[cfg(test)]
+mod tests {
+    use rustix::net::sockopt::{socket_recv_buffer_size, socket_send_buffer_size};
+
+    use super::*;
+
+    #[test]
+    fn buffers_of_sockets_are_set_only_if_asked_for() {
+        let sizes = |options: &SocketOptions| {
+            let fd = stream(AddressFamily::INET).unwrap();
+            apply(fd.as_fd(), options);
+            let receive = socket_recv_buffer_size(&fd).unwrap();
+            (receive, socket_send_buffer_size(&fd).unwrap())
+        };
+        let usual = sizes(&SocketOptions::default());
+        let set = sizes(&SocketOptions {
+            receive_buffer: Some(30_000),
+            send_buffer: Some(31_000),
+            ..SocketOptions::default()
+        });
+        assert_ne!(usual, set);
+        // The kernel doubles what it is asked for.
+        assert_eq!(set, (60_000, 62_000));
+    }
+}

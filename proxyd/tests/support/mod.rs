@@ -1,5 +1,6 @@
 //! Running the daemon in a directory of its own, without root and without
 //! fixed ports.
+#![allow(dead_code, reason = "each test binary uses its own part of this")]
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -103,8 +104,13 @@ impl Scene {
 
     /// Starts the daemon; its messages go to the file `stderr`.
     pub(crate) fn start(&self, arguments: &[&str]) -> Daemon {
+        self.spawn(self.command(arguments))
+    }
+
+    /// Starts the daemon by a command of the test's own.
+    pub(crate) fn spawn(&self, mut command: Command) -> Daemon {
         let messages = std::fs::File::create(self.path("stderr")).unwrap();
-        let child = self.command(arguments).stderr(messages).spawn().unwrap();
+        let child = command.stderr(messages).spawn().unwrap();
         Daemon {
             child,
             messages: self.path("stderr"),
