@@ -18,6 +18,8 @@
 
 mod retry;
 #[cfg(test)]
+mod simulation;
+#[cfg(test)]
 mod tests;
 mod types;
 

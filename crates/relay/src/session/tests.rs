@@ -20,7 +20,7 @@ const TWO: Situation = Situation {
     takes_turns: true,
 };
 
-const EVENTS: [Event; 24] = [
+pub(super) const EVENTS: [Event; 24] = [
     Event::Begun,
     Event::Assigned,
     Event::NoServer,
@@ -94,8 +94,8 @@ fn row(mut session: Session, event: Event) -> String {
     format!("{event:?} -> {phase:?} {up:?}/{down:?} {termination}{done}")
 }
 
-fn table() -> String {
-    let mut text = String::new();
+/// Every state of the table.
+pub(super) fn states() -> Vec<Session> {
     let mut states = vec![
         at(Phase::Fresh, Flow::Open, Flow::Open),
         at(Phase::Waiting, Flow::Open, Flow::Open),
@@ -110,7 +110,12 @@ fn table() -> String {
             }
         }
     }
-    for state in states {
+    states
+}
+
+fn table() -> String {
+    let mut text = String::new();
+    for state in states() {
         text.push_str(&format!(
             "{:?} {:?}/{:?}\n",
             state.phase, state.up, state.down
