@@ -3,12 +3,12 @@
 use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use lb_core::Position;
 
 use crate::connect;
-use crate::connection::{Connection, Figures, Place, Settings, Stamps};
+use crate::connection::{After, Connection, Figures, Index, Place, Settings, Stamps};
 use crate::copy::{Lane, When};
 use crate::descriptors;
 use crate::listen::{self, Door, Guest, Nobody};
@@ -144,23 +144,25 @@ impl Worker {
             runnable: false,
             place: Place {
                 settings: Rc::clone(settings),
-                frontend: at.0,
-                listener: at.1,
-                backend: None,
-                server: None,
-                left: None,
+                frontend: Some(at.0).into(),
+                listener: Some(at.1).into(),
+                backend: Index::NONE,
+                server: Index::NONE,
+                left: Index::NONE,
                 slot: false,
                 attached: false,
                 queued: false,
             },
             stamps: Stamps {
                 accepted: self.now,
-                wall,
+                wall: wall
+                    .duration_since(UNIX_EPOCH)
+                    .map_or(0, |since| u64::try_from(since.as_micros()).unwrap_or(0)),
                 client: self.now,
                 server: self.now,
                 expires: None,
-                queued: None,
-                connected: None,
+                queued: After::NEVER,
+                connected: After::NEVER,
             },
             figures: Figures {
                 serial,
@@ -200,7 +202,7 @@ impl Worker {
         let index = frontend
             .and_then(|f| f.backend)
             .filter(|index| *index < backends);
-        connection.place.backend = index;
+        connection.place.backend = index.into();
         let options = connection.frontend().zip(connection.backend());
         if let Some((frontend, backend)) = options {
             let [up, down] = When::of(frontend.socket.splice, backend.socket.splice);

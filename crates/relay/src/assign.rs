@@ -7,7 +7,7 @@ use lb_core::{Dispatch, Picked, Request, Time, Waiting};
 use rustix::event::epoll::EventFlags;
 
 use crate::connect;
-use crate::connection::{Connection, millis};
+use crate::connection::{After, Connection, Index, later, millis};
 use crate::counters::{BackendCells, mark_last};
 use crate::record::Peer;
 use crate::session::{Event, Failure, Phase, Side, Situation};
@@ -23,7 +23,7 @@ impl Worker {
         let Some(backend) = connection.backend().map(Arc::clone) else {
             return Some(Event::NoServer);
         };
-        let left = connection.place.left;
+        let left = connection.place.left.get();
         let request = Request {
             source: source_hash(connection.figures.client),
             backend_sessions: backend.state.sessions.current(),
@@ -38,8 +38,8 @@ impl Worker {
                 connection.place.attached = true;
                 connection.place.slot = true;
                 connection.count_selection(worker, &backend, Some(server));
-                connection.place.server = Some(server);
-                connection.stamps.queued = Some(now - connection.stamps.accepted);
+                connection.place.server = Some(server).into();
+                connection.stamps.queued = After::millis(now - connection.stamps.accepted);
                 Some(Event::Assigned)
             }
             Picked::Wait(waiting) => {
@@ -47,20 +47,20 @@ impl Worker {
                 drop(pool);
                 connection.place.queued = true;
                 match waiting {
-                    Waiting::Backend => connection.place.server = None,
+                    Waiting::Backend => connection.place.server = Index::NONE,
                     Waiting::Server(server) => {
                         connection.count_selection(worker, &backend, Some(server));
-                        connection.place.server = Some(server);
+                        connection.place.server = Some(server).into();
                     }
                 }
                 let wait = backend.timeout_queue.or(backend.timeout_connect);
-                connection.stamps.expires = wait.map(|wait| now + millis(wait));
+                connection.stamps.expires = wait.and_then(|wait| later(now, millis(wait)));
                 None
             }
             Picked::NoServer => {
                 drop(pool);
                 connection.count_selection(worker, &backend, None);
-                connection.place.server = None;
+                connection.place.server = Index::NONE;
                 Some(Event::NoServer)
             }
         }
@@ -92,9 +92,9 @@ impl Worker {
                 backend.state.pool().attach(server);
                 connection.place.attached = true;
                 connection.place.slot = true;
-                connection.place.server = Some(server);
-                connection.place.left = None;
-                connection.stamps.queued = Some(now - connection.stamps.accepted);
+                connection.place.server = Some(server).into();
+                connection.place.left = Index::NONE;
+                connection.stamps.queued = After::millis(now - connection.stamps.accepted);
                 Some(Event::Assigned)
             }
             Dispatch::Requeue { .. } => self.choose(token),
@@ -145,7 +145,9 @@ impl Worker {
             Ok(attempt) => attempt,
             Err(failure) => return Some(self.failure(token, failure)),
         };
-        connection.stamps.expires = backend.timeout_connect.map(|wait| now + millis(wait));
+        connection.stamps.expires = backend
+            .timeout_connect
+            .and_then(|wait| later(now, millis(wait)));
         if self.watch(&attempt.fd, token, Side::Server).is_err() {
             return Some(self.failure(token, Failure::Resource));
         }
@@ -169,7 +171,8 @@ impl Worker {
             // The attempt's socket is of no more use.
             connection.server = None;
             connection.stamps.expires = None;
-            if let Some((backend, server)) = connection.backend().zip(connection.place.server) {
+            if let Some((backend, server)) = connection.backend().zip(connection.place.server.get())
+            {
                 let pool = backend.state.pool();
                 situation.active = pool.active();
                 situation.takes_turns = pool.algorithm().takes_turns();
@@ -198,7 +201,7 @@ impl Worker {
     fn stands(&mut self, token: Token, flags: EventFlags) -> Option<Event> {
         let now = self.now;
         let connection = self.connection(token)?;
-        connection.stamps.connected = Some(now - connection.stamps.accepted);
+        connection.stamps.connected = After::millis(now - connection.stamps.accepted);
         connection.stamps.server = now;
         connection.stamps.expires = None;
         connection.up.writable = true;
@@ -218,7 +221,12 @@ impl Worker {
         let Some(connection) = self.connection(token) else {
             return 0;
         };
-        let Some((index, server)) = connection.place.backend.zip(connection.place.server) else {
+        let Some((index, server)) = connection
+            .place
+            .backend
+            .get()
+            .zip(connection.place.server.get())
+        else {
             return 0;
         };
         let (slot, attached) = (connection.place.slot, connection.place.attached);
@@ -263,7 +271,7 @@ impl Connection {
     /// Counts a choice: a first one, a return to the server that failed (a retry), or a move away
     /// from it (a redispatch).
     fn count_selection(&mut self, worker: usize, backend: &Backend, server: Option<usize>) {
-        let left = self.place.left.take();
+        let left = std::mem::replace(&mut self.place.left, Index::NONE).get();
         let cells = |index: Option<usize>| -> Option<&BackendCells> {
             backend.servers.get(index?)?.state.cells.get(worker)
         };

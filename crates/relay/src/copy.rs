@@ -1,6 +1,8 @@
 //! One direction of bytes: read, write at once, keep only what the destination did not take.
 
+use std::cell::Cell;
 use std::os::fd::BorrowedFd;
+use std::rc::Rc;
 
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
@@ -19,6 +21,12 @@ const ROUNDS: u32 = 4;
 /// Marks a direction that is not spliced: its options forbid it, or its sockets cannot.
 const NEVER: u8 = u8::MAX;
 
+/// Bytes one worker holds for destinations that do not take them, beyond which it reads no more
+/// than [`SPARE`] at once: readers that stall must not cost memory without bound.
+const HELD: usize = 64 * 1024 * 1024;
+/// What a direction may read at once when much is held already.
+const SPARE: usize = 16 * 1024;
+
 /// What a worker's connections share for moving bytes.
 #[derive(Debug)]
 pub(crate) struct Scratch {
@@ -26,15 +34,67 @@ pub(crate) struct Scratch {
     pub(crate) buffer: Box<[u8]>,
     /// `None` with `nosplice`.
     pub(crate) pipes: Option<PipePool>,
+    /// Bytes that wait for their destinations, pipes left out.
+    held: Rc<Cell<usize>>,
+}
+
+impl Scratch {
+    /// `size` is the most that is read at once, in bytes.
+    pub(crate) fn new(size: usize, pipes: Option<PipePool>) -> Self {
+        Self {
+            buffer: vec![0; size].into_boxed_slice(),
+            pipes,
+            held: Rc::default(),
+        }
+    }
+
+    /// Where the next read may land.
+    fn room(&mut self) -> &mut [u8] {
+        let most = if self.held.get() < HELD {
+            self.buffer.len()
+        } else {
+            self.buffer.len().min(SPARE)
+        };
+        self.buffer.get_mut(..most).unwrap_or_default()
+    }
+
+    fn hold(&self, bytes: &[u8]) -> Box<Held> {
+        self.held.set(self.held.get() + bytes.len());
+        Box::new(Held {
+            bytes: bytes.into(),
+            sent: 0,
+            total: Rc::clone(&self.held),
+        })
+    }
+}
+
+/// Bytes a destination has not taken yet: exactly sized, and gone once written.
+#[derive(Debug)]
+struct Held {
+    bytes: Box<[u8]>,
+    sent: usize,
+    /// What the worker holds in all.
+    total: Rc<Cell<usize>>,
+}
+
+impl Held {
+    fn rest(&self) -> &[u8] {
+        self.bytes.get(self.sent..).unwrap_or_default()
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let rest = self.total.get().saturating_sub(self.bytes.len());
+        self.total.set(rest);
+    }
 }
 
 /// The state of one direction.
 #[derive(Debug, Default)]
 pub(crate) struct Lane {
-    /// What the destination has not taken yet: exactly sized, and gone once written.
-    unsent: Vec<u8>,
-    sent: usize,
-    pipe: Option<Pipe>,
+    held: Option<Box<Held>>,
+    pipe: Option<Box<Pipe>>,
     /// Bulk reads in a row, or [`NEVER`].
     bulk: u8,
     /// `option splice-request` or `splice-response`: no bulk has to be seen first.
@@ -134,7 +194,7 @@ impl Lane {
 
     /// Whether bytes wait for the destination.
     pub(crate) fn has_unsent(&self) -> bool {
-        !self.unsent.is_empty() || self.pipe.as_ref().is_some_and(|pipe| pipe.filled() > 0)
+        self.held.is_some() || self.pipe.as_ref().is_some_and(|pipe| pipe.filled() > 0)
     }
 
     /// Whether the destination holds everything up.
@@ -150,8 +210,7 @@ impl Lane {
 
     /// Forgets what waits.
     pub(crate) fn discard(&mut self) {
-        self.unsent = Vec::new();
-        self.sent = 0;
+        self.held = None;
         self.pipe = None;
     }
 
@@ -203,7 +262,8 @@ impl Lane {
 
     fn take_pipe(&mut self, scratch: &Scratch) -> bool {
         if self.pipe.is_none() {
-            self.pipe = scratch.pipes.as_ref().and_then(PipePool::take);
+            let pipe = scratch.pipes.as_ref().and_then(PipePool::take);
+            self.pipe = pipe.map(Box::new);
         }
         self.pipe.is_some()
     }
@@ -250,8 +310,9 @@ impl Lane {
         scratch: &mut Scratch,
         turn: &mut Turn,
     ) -> Option<Stop> {
-        let room = scratch.buffer.len();
-        let got = match recv(source, &mut scratch.buffer[..], RecvFlags::empty()) {
+        let buffer = scratch.room();
+        let room = buffer.len();
+        let got = match recv(source, buffer, RecvFlags::empty()) {
             Ok((0, _)) => return Some(Stop::Ended),
             Ok((got, _)) => got.min(room),
             Err(Errno::AGAIN) => {
@@ -287,8 +348,7 @@ impl Lane {
         }
         turn.written += taken as u64;
         if let Some(rest) = bytes.get(taken..).filter(|rest| !rest.is_empty()) {
-            self.unsent = rest.to_vec();
-            self.sent = 0;
+            self.held = Some(scratch.hold(rest));
         }
         None
     }
@@ -298,15 +358,14 @@ impl Lane {
             if !self.writable {
                 return Flush::Blocked;
             }
-            let rest = self.unsent.get(self.sent..).unwrap_or_default();
-            let result = if rest.is_empty() {
+            let result = if let Some(held) = &mut self.held {
+                let result = send_some(destination, held.rest());
+                held.sent += result.unwrap_or(0);
+                result
+            } else {
                 let Some(pipe) = &mut self.pipe else { break };
                 let result = pipe.drain(destination);
                 turn.spliced += result.unwrap_or(0) as u64;
-                result
-            } else {
-                let result = send_some(destination, rest);
-                self.sent += result.unwrap_or(0);
                 result
             };
             match result {
@@ -314,9 +373,12 @@ impl Lane {
                 Err(Errno::AGAIN) => self.writable = false,
                 Err(_) => return Flush::Lost,
             }
-            if self.sent >= self.unsent.len() {
-                self.unsent = Vec::new();
-                self.sent = 0;
+            if self
+                .held
+                .as_ref()
+                .is_some_and(|held| held.rest().is_empty())
+            {
+                self.held = None;
             }
         }
         Flush::Done
@@ -335,6 +397,23 @@ fn send_some(destination: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize, Errno> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn when_much_is_held_little_is_read() {
+        let mut scratch = Scratch::new(256 * 1024, None);
+        assert_eq!(scratch.room().len(), 256 * 1024);
+        let held = scratch.hold(&vec![0; HELD]);
+        assert_eq!(scratch.room().len(), SPARE);
+        let more = scratch.hold(b"more");
+        drop(held);
+        assert_eq!((scratch.held.get(), scratch.room().len()), (4, 256 * 1024));
+        drop(more);
+        assert_eq!(scratch.held.get(), 0);
+
+        let mut small = Scratch::new(4096, None);
+        let _held = small.hold(&vec![0; HELD]);
+        assert_eq!(small.room().len(), 4096, "tune.bufsize is never exceeded");
+    }
 
     fn options(auto: Option<bool>, request: bool, response: bool) -> SpliceOptions {
         SpliceOptions {

@@ -7,7 +7,7 @@ use rustix::net::sockopt::socket_error;
 use rustix::net::{RecvFlags, Shutdown, recv, shutdown};
 
 use crate::connect;
-use crate::connection::Connection;
+use crate::connection::{After, Connection, later};
 use crate::copy::{Stop, Turn};
 use crate::session::{
     Actions, Direction, Event, Failure, Farewell, Flow, Leftover, Next, Phase, Side, Watch,
@@ -183,7 +183,7 @@ impl Worker {
         match actions.next {
             Some(Next::SameServer { pause }) => {
                 connection.count_retry(worker);
-                connection.stamps.expires = (pause > 0).then_some(now + pause);
+                connection.stamps.expires = (pause > 0).then(|| later(now, pause)).flatten();
             }
             Some(Next::OtherServer { pause }) => return self.move_on(token, pause),
             Some(Next::GiveUp) | None => {}
@@ -213,7 +213,7 @@ impl Worker {
         if pause == 0 {
             return self.choose(token);
         }
-        self.connection(token)?.stamps.expires = Some(now + pause);
+        self.connection(token)?.stamps.expires = later(now, pause);
         None
     }
 
@@ -343,7 +343,7 @@ impl Worker {
             let Some(connection) = self.connection(token) else {
                 return;
             };
-            let event = if connection.stamps.expires.is_some_and(|at| at <= now) {
+            let event = if connection.stamps.expires.is_some_and(|at| at.get() <= now) {
                 self.wait_over(token)
             } else {
                 connection.excuse_waiting_client(now);
@@ -373,7 +373,7 @@ impl Worker {
                 };
                 connection.place.queued = false;
                 connection.figures.position = position;
-                connection.stamps.queued = Some(now - connection.stamps.accepted);
+                connection.stamps.queued = After::millis(now - connection.stamps.accepted);
                 Some(Event::QueueTimeout)
             }
             Phase::Connecting => Some(self.failure(token, Failure::TimedOut)),

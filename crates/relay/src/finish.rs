@@ -7,7 +7,7 @@ use rustix::io::ioctl_fionread;
 use rustix::net::{RecvFlags, Shutdown, recv, shutdown};
 
 use crate::connect;
-use crate::connection::{Connection, Counts};
+use crate::connection::{After, Connection, Counts};
 use crate::copy::Turn;
 use crate::listen;
 use crate::record::{Cause, Stage};
@@ -67,7 +67,7 @@ impl Worker {
         let position = backend.state.pool().cancel(token.ticket(worker));
         connection.figures.position = position.unwrap_or_default();
         if connection.session.termination.cause != Cause::ClientTimeout {
-            connection.stamps.queued = Some(now - connection.stamps.accepted);
+            connection.stamps.queued = After::millis(now - connection.stamps.accepted);
         }
     }
 }
@@ -77,7 +77,7 @@ impl Connection {
     pub(crate) fn counts(&self, shared: &Shared) -> Counts {
         let backend = self.backend();
         let server = backend
-            .zip(self.place.server)
+            .zip(self.place.server.get())
             .and_then(|(backend, server)| {
                 // Only asked for by `option logasap`; the end of a session knows it already.
                 self.place.attached.then(|| backend.state.server(server))?
@@ -133,7 +133,7 @@ impl Connection {
     /// Bytes a client sent before there was a server to take them count as read: the original reads
     /// them into its buffer, and `option dontlognull` looks at them.
     fn count_unread(&mut self, worker: usize, buffer: usize) {
-        if self.stamps.connected.is_some() {
+        if self.stamps.connected != After::NEVER {
             return;
         }
         let unread = ioctl_fionread(&self.client).unwrap_or(0);
@@ -205,7 +205,9 @@ impl Connection {
                 }
             }
         }
-        let (Some(queued), Some(connected)) = (self.stamps.queued, self.stamps.connected) else {
+        let (Some(queued), Some(connected)) =
+            (self.stamps.queued.get(), self.stamps.connected.get())
+        else {
             return;
         };
         let short = |millis: u64| u32::try_from(millis).unwrap_or(u32::MAX);

@@ -466,7 +466,7 @@ const LISTING: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// Pipes of the process without `maxpipes`: as many of a MiB as an unprivileged user's share of
 /// pipe memory (64 MiB) holds, less a few for others.
-const DEFAULT_PIPES: usize = 48;
+pub const DEFAULT_PIPES: usize = 48;
 
 impl RelaySettings {
     /// With defaults filled in and impossible values corrected.

@@ -38,7 +38,7 @@ pub use counters::{
     ServerState, Timings,
 };
 pub use handle::{
-    Changed, KillCause, ListenSocket, ProcessFigures, Relay, RelaySettings, SessionFilter,
+    Changed, DEFAULT_PIPES, KillCause, ListenSocket, ProcessFigures, Relay, RelaySettings, SessionFilter,
     SessionInfo, Shutdown, Splice, StartError,
 };
 /// The balancing types control needs to build a backend and to change its servers.

@@ -18,6 +18,7 @@ use rustix::time::{
 };
 use slab::Slab;
 use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 use crate::clock;
 use crate::connection::{Connection, Settings};
@@ -70,15 +71,23 @@ pub(crate) struct Worker {
     /// Fresh sockets have just been put under watch: their events are there already.
     pub(crate) expecting: bool,
     stopping: bool,
+    /// The runtime it waits in, and the one descriptor it waits for, until it runs.
+    asleep: Option<(tokio::runtime::Runtime, AsyncFd<OwnedFd>)>,
 }
 
 impl Worker {
     /// Builds the worker on its own thread.
+    ///
+    /// # Errors
+    /// The system refuses a descriptor.
     pub(crate) fn new(
         index: usize,
         shared: Arc<Shared>,
         doors: Vec<Door>,
     ) -> std::io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .build()?;
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         let mailbox = shared
             .mailboxes
@@ -112,12 +121,14 @@ impl Worker {
             let descriptors = Arc::clone(&shared.descriptors);
             PipePool::new(limits, Arc::clone(&shared.pipes), descriptors)
         });
-        let scratch = Scratch {
-            buffer: vec![0; settings.buffer.max(16)].into_boxed_slice(),
-            pipes,
+        let scratch = Scratch::new(settings.buffer.max(16), pipes);
+        let watched = {
+            let _entered = runtime.enter();
+            relay_sys::watch(epoll.try_clone()?, Interest::READABLE)?
         };
         let now = clock::millis();
         Ok(Self {
+            asleep: Some((runtime, watched)),
             index,
             settings: Rc::new(shared.snapshot.load_full()),
             shared,
@@ -138,11 +149,10 @@ impl Worker {
 
     /// Runs until it has been told to stop and nothing is left to do.
     pub(crate) fn run(mut self) -> std::io::Result<()> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_io()
-            .build()?;
+        let Some((runtime, watched)) = self.asleep.take() else {
+            return Ok(());
+        };
         runtime.block_on(async {
-            let watched = relay_sys::watch(self.epoll.try_clone()?, Interest::READABLE)?;
             while !self.is_over() {
                 // A round that only looks at sockets accepted in the last one belongs to it.
                 if !std::mem::take(&mut self.expecting) {
@@ -425,17 +435,19 @@ fn matches(filter: SessionFilter, connection: &Connection) -> bool {
         SessionFilter::All => true,
         SessionFilter::Serial(serial) => connection.figures.serial == serial,
         SessionFilter::Server(backend, server) => {
-            place.backend == Some(backend) && place.server == Some(server) && place.attached
+            place.backend.get() == Some(backend)
+                && place.server.get() == Some(server)
+                && place.attached
         }
         SessionFilter::Backups(backend) => {
-            place.backend == Some(backend)
+            place.backend.get() == Some(backend)
                 && place.attached
                 && connection
                     .backend()
-                    .zip(place.server)
+                    .zip(place.server.get())
                     .and_then(|(backend, server)| backend.state.server(server))
                     .is_some_and(|server| server.backup)
         }
-        SessionFilter::Frontend(frontend) => place.frontend == frontend,
+        SessionFilter::Frontend(frontend) => place.frontend.get() == Some(frontend),
     }
 }
