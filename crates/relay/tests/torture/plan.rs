@@ -35,6 +35,9 @@ pub enum Kind {
     Switching,
     /// A reader with a small receive buffer that takes its time.
     Slow,
+    /// A server that says much to a client that does not read yet, and may be gone by the time it
+    /// does.
+    Parting,
 }
 
 /// One side's part.
@@ -128,6 +131,7 @@ impl Plan {
             (Mix::Ordinary, 740..970) | (Mix::Bulk, 400..700) => Kind::Medium,
             (Mix::Ordinary, 970..980) | (Mix::Bulk, 700..850) => Kind::Large,
             (Mix::Ordinary, 980..983) | (Mix::Bulk, 850..900) => Kind::Switching,
+            (Mix::Ordinary, 983..987) | (Mix::Bulk, 900..950) => Kind::Parting,
             _ => Kind::Slow,
         };
         let mut plan = Self {
@@ -150,6 +154,19 @@ impl Plan {
                 script.receive_buffer = Some(log_uniform(least, 64 << 10, &mut random) as usize);
             }
             script.ending.1 = stall(&mut random);
+        }
+        if kind == Kind::Parting {
+            plan.client.reader.late = random.u64(1000..50_000);
+            if random.bool() {
+                let when = Moment::Sent(plan.server.total());
+                let how = if random.bool() {
+                    How::Reset
+                } else {
+                    How::Close
+                };
+                plan.server.abort = Some(Abort { how, when });
+            }
+            return plan;
         }
         let aborts = random.u32(0..100);
         for (up, range) in [(true, 0..15), (false, 12..27)] {
@@ -183,10 +200,15 @@ impl Plan {
             Kind::Large => (random.u32(1..4), 64 << 10, 4 << 20),
             Kind::Switching => (random.u32(3..6), 1 << 20, 2 << 20),
             Kind::Slow => (random.u32(1..4), 1024, 256 << 10),
+            Kind::Parting => (random.u32(2..4), 1 << 20, 4 << 20),
         };
         let mut said = [0_u64; 2];
+        if self.kind == Kind::Parting && random.bool() {
+            let length = log_uniform(1, 3000, random);
+            self.say(true, false, length, &mut said, random);
+        }
         for turn in 0..turns {
-            let speaker = random.bool();
+            let speaker = self.kind != Kind::Parting && random.bool();
             let waits = self.kind == Kind::Switching || random.u32(0..3) > 0;
             let length = log_uniform(smallest, longest, random);
             self.say(speaker, waits, length, &mut said, random);

@@ -23,6 +23,8 @@ pub struct Tally {
     pub large: u64,
     pub switching: u64,
     pub slow: u64,
+    /// All that was read from a server that then aborted was more than a mebibyte, and arrived.
+    pub partings: u64,
     /// Exact in both directions.
     pub exact: u64,
     /// The server's bytes arrived after the client's FIN.
@@ -109,6 +111,8 @@ impl Tally {
             self.fin_at_server += yes(server.end == Some(End::Fin));
         }
         if ours.is_none() {
+            let whole = client.received == record.bytes_out && client.received >= 1 << 20;
+            self.partings += yes(whole);
             self.reset_at_client += yes(client.end == Some(End::Reset));
             self.fin_at_client += yes(client.end == Some(End::Fin));
         }
@@ -121,7 +125,7 @@ impl Tally {
         macro_rules! seen {
             ($($field:ident)*) => { $(assert!(self.$field > 0, "no {}: {self:#?}", stringify!($field));)* };
         }
-        seen!(bytes_up bytes_down nothing large switching slow exact client_half server_half
+        seen!(bytes_up bytes_down nothing large switching slow partings exact client_half server_half
             both_at_once client_resets server_resets client_closes server_closes both_abort
             reset_at_server fin_at_server fin_at_client unconnected
             single_bytes giants normal client_abort server_abort request);
