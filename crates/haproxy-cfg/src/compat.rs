@@ -57,7 +57,8 @@ const DIFFERENCES: &str = "
   that, unless the other side writes `option splice-auto`. `option splice-request` and `option splice-response` splice
   from the first byte on; what comes in small pieces is copied, which costs less. `nosplice` forbids all of it.
 - Pipes have 1 MiB and reads take up to 256 KiB at once; `tune.pipesize` and `tune.bufsize` set other sizes. Without
-  `maxpipes` there are 48 pipes at most, whatever `maxconn` is, and `show info` gives the limit in force as Maxpipes.
+  `maxpipes` there is a pipe for every four connections of `maxconn`, as in the original, but no more than 48 in all;
+  `show info` gives this limit as Maxpipes, with or without `option splice-*`.
 - A `cpu-map` line for the whole process (`cpu-map 1 0`) or for its first thread (`cpu-map 1/1 0`) binds as the manual
   says; the original then binds nothing, or not that thread.
 - The last descriptors (at most a quarter of the limit) are kept for connections to servers, checks and the admin

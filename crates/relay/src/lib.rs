@@ -38,8 +38,8 @@ pub use counters::{
     ServerState, Timings,
 };
 pub use handle::{
-    Changed, DEFAULT_PIPES, KillCause, ListenSocket, ProcessFigures, Relay, RelaySettings, SessionFilter,
-    SessionInfo, Shutdown, Splice, StartError,
+    Changed, DEFAULT_PIPES, KillCause, ListenSocket, ProcessFigures, Relay, RelaySettings,
+    SessionFilter, SessionInfo, Shutdown, Splice, StartError,
 };
 /// The balancing types control needs to build a backend and to change its servers.
 pub use lb_core::{

@@ -70,3 +70,15 @@ pub(crate) enum Console {
     /// `-q` or `quiet`: they do not.
     Quiet,
 }
+
+/// Without `maxpipes`, one pipe for every four connections.
+const CONNECTIONS_PER_PIPE: u32 = 4;
+
+/// The value of `maxpipes` if it is not written.
+pub(crate) fn default_pipes(connections: u32) -> u32 {
+    if connections < CONNECTIONS_PER_PIPE {
+        connections
+    } else {
+        connections / CONNECTIONS_PER_PIPE
+    }
+}

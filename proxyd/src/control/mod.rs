@@ -20,7 +20,7 @@ mod transition;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use input::{Bound, BoundListener, BoundStats, Console, Identity};
+pub(crate) use input::{Bound, BoundListener, BoundStats, Console, Identity, default_pipes};
 pub(crate) use logging::LogTargets;
 
 use std::cell::RefCell;
@@ -192,7 +192,10 @@ fn relay_settings(global: &Global, identity: &Identity) -> RelaySettings {
         },
         buffer: global.tune.bufsize.map_or(default.buffer, size),
         pipe_size: global.tune.pipesize.map_or(default.pipe_size, size),
-        max_pipes: global.maxpipes.map(size),
+        max_pipes: Some(match global.maxpipes {
+            Some(count) => size(count),
+            None => relay::DEFAULT_PIPES.min(size(default_pipes(identity.maxconn))),
+        }),
         maxconn: identity.maxconn,
         maxconn_rate: global.maxconnrate,
         max_accept: match global.tune.maxaccept {

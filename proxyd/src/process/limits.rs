@@ -4,12 +4,12 @@
 use haproxy_cfg::model::Config;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use crate::control::default_pipes;
+
 /// Descriptors for standard streams and the process itself.
 const RESERVED: u64 = 10;
 /// Descriptors each thread needs for its own event loop.
 const PER_THREAD: u64 = 3;
-/// With connections to splice, one pair of pipes for every four of them.
-const CONNECTIONS_PER_PIPE: u64 = 4;
 /// Descriptors of the two pipes that a connection may splice through.
 const PIPE_DESCRIPTORS: u64 = 4;
 /// A computed `maxconn` is never lower.
@@ -92,8 +92,7 @@ pub(crate) fn plan(
     };
     let pipes = match config.global.maxpipes {
         Some(count) => u64::from(count),
-        None if splices && connections < CONNECTIONS_PER_PIPE => connections,
-        None if splices => connections / CONNECTIONS_PER_PIPE,
+        None if splices => u64::from(default_pipes(narrow(connections))),
         None => 0,
     };
     let maxsock = reserved + 2 * connections + 2 * pipes;
@@ -103,11 +102,15 @@ pub(crate) fn plan(
         .filter(|count| *count > 0)
         .map_or(maxsock, u64::from);
     Plan {
-        maxconn: u32::try_from(connections).unwrap_or(u32::MAX),
+        maxconn: narrow(connections),
         computed: wanted.is_none(),
         maxsock,
         nofile,
     }
+}
+
+fn narrow(count: u64) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 /// What is needed before the first connection comes.
