@@ -186,6 +186,9 @@ fn debug_flag(args: &mut Args, letters: &[u8]) -> Result<(), ArgvError> {
         [b'S', ..] => args.no_splice = true,
         [b'R', ..] => args.no_reuseport = true,
         [b'L', ..] => args.dump_libraries = true,
+        // Pollers, memory, name look-ups, TLS and keyword lists: there is nothing here to change,
+        // and no debug mode is meant either.
+        [b'e' | b'p' | b'M' | b'G' | b'V' | b'K', ..] => {}
         _ => args.debug = true,
     }
     Ok(())

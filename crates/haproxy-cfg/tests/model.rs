@@ -324,3 +324,106 @@ proptest! {
         prop_assert!(check(words.join(" ").as_bytes()).code <= 2);
     }
 }
+
+/// Only `-d` itself, or with a letter that means nothing, is the debug mode.
+#[test]
+fn flags_that_begin_with_d_have_meanings_of_their_own() {
+    for (flag, debug) in [
+        ("-d", true),
+        ("-dx", true),
+        ("-de", false),
+        ("-dp", false),
+        ("-dG", false),
+        ("-dV", false),
+        ("-dM", false),
+        ("-dM0x50", false),
+        ("-dKcfg", false),
+        ("-dS", false),
+        ("-dR", false),
+        ("-db", false),
+    ] {
+        assert_eq!(args(&[flag, "-f", "FILE"]).debug, debug, "{flag}");
+    }
+    assert!(args(&["-dS", "-f", "FILE"]).no_splice);
+}
+
+/// What `option splice-*` leave in the model: an explicit `no` is more than nothing.
+#[test]
+fn splice_options_are_inherited_and_taken_back() {
+    let config = load(
+        "defaults\n mode tcp\n timeout client 1s\n no option splice-auto\n option splice-request\n\
+         listen a\n bind :1\n\
+         listen b\n bind :2\n option splice-auto\n no option splice-request\n\
+         defaults\n mode tcp\n timeout client 1s\n\
+         listen c\n bind :3\n option splice-response\n",
+    )
+    .config
+    .expect("good");
+    let found: Vec<_> = config
+        .proxies
+        .iter()
+        .map(|proxy| {
+            let options = &proxy.options;
+            (
+                options.splice_auto,
+                options.splice_request,
+                options.splice_response,
+            )
+        })
+        .collect();
+    assert_eq!(
+        found,
+        [
+            (Some(false), true, false),
+            (Some(true), false, false),
+            (None, false, true)
+        ]
+    );
+}
+
+#[test]
+fn cpu_maps_of_threads_meet_the_one_of_the_process() {
+    let map = |lines: &str| {
+        let config = load(&format!(
+            "global\n{lines}\nlisten l\n bind :1\n mode tcp\n timeout client 1s\n"
+        ));
+        let map = config.config.expect("good").global.cpu_map;
+        [0, 1, 2].map(|thread| map.of_thread(thread))
+    };
+    let only = |cpu| Some(vec![cpu]);
+    assert_eq!(map(""), [None, None, None]);
+    assert_eq!(map(" cpu-map 1 4"), [only(4), only(4), only(4)]);
+    assert_eq!(map(" cpu-map 2 4"), [None, None, None]);
+    assert_eq!(
+        map(" cpu-map auto:1/1-3 7 5 6"),
+        [only(5), only(6), only(7)]
+    );
+    assert_eq!(
+        map(" cpu-map 1/all 1\n cpu-map 1/2 2"),
+        [only(1), only(2), only(1)],
+        "a later line replaces"
+    );
+    assert_eq!(
+        map(" cpu-map 1 0-1\n cpu-map 1/1 1-2\n cpu-map 1/2 3"),
+        [only(1), None, Some(vec![0, 1])],
+        "nothing in common is no limit"
+    );
+}
+
+#[test]
+fn sizes_and_limits_that_are_not_written_differ_from_those_that_are() {
+    let tuned = |lines: &str| {
+        let config = load(&format!(
+            "global\n{lines}\nlisten l\n bind :1\n mode tcp\n timeout client 1s\n"
+        ));
+        let global = config.config.expect("good").global;
+        (global.tune.bufsize, global.tune.pipesize, global.maxpipes)
+    };
+    assert_eq!(tuned(""), (None, None, None));
+    assert_eq!(tuned(" maxpipes 0"), (None, None, None), "0 is computed");
+    assert_eq!(tuned(" maxpipes -1"), (None, None, Some(0)));
+    assert_eq!(
+        tuned(" tune.bufsize 4100\n tune.pipesize 65536\n maxpipes 9"),
+        (Some(4112), Some(65536), Some(9))
+    );
+}
