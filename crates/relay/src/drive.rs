@@ -251,13 +251,13 @@ impl Worker {
                 }
             }
             again |= up.stop == Stop::Budget || down.stop == Stop::Budget;
-            let Some(event) = self
-                .connection(token)
-                .and_then(|entry| entry.news(up, down))
-            else {
+            let news = self.connection(token).map(|entry| entry.news(up, down));
+            let Some(news) = news.filter(|news| news.iter().any(Option::is_some)) else {
                 break;
             };
-            self.feed(token, event);
+            for event in news.into_iter().flatten() {
+                self.feed(token, event);
+            }
             sooner = true;
         }
         if again {
@@ -462,27 +462,33 @@ impl Connection {
         lane.turn(source, destination, flow == Flow::Open, scratch)
     }
 
-    /// What a turn means for the session.
-    fn news(&self, up: Turn, down: Turn) -> Option<Event> {
-        match up.stop {
-            Stop::Ended => return Some(Event::Ended(Side::Client)),
-            Stop::SourceLost => return Some(Event::Broken(Side::Client)),
-            Stop::DestinationLost => return Some(Event::ServerDeaf),
-            Stop::Idle | Stop::Budget => {}
-        }
-        match down.stop {
-            Stop::Ended => return Some(Event::Ended(Side::Server)),
-            Stop::SourceLost => return Some(Event::Broken(Side::Server)),
-            Stop::DestinationLost => return Some(Event::Broken(Side::Client)),
-            Stop::Idle | Stop::Budget => {}
+    /// What a turn means for the session. Both directions are heard: a socket tells its error once,
+    /// and to a second look the reset would be an ordinary end.
+    fn news(&self, up: Turn, down: Turn) -> [Option<Event>; 2] {
+        let news = [
+            match up.stop {
+                Stop::Ended => Some(Event::Ended(Side::Client)),
+                Stop::SourceLost => Some(Event::Broken(Side::Client)),
+                Stop::DestinationLost => Some(Event::ServerDeaf),
+                Stop::Idle | Stop::Budget => None,
+            },
+            match down.stop {
+                Stop::Ended => Some(Event::Ended(Side::Server)),
+                Stop::SourceLost => Some(Event::Broken(Side::Server)),
+                Stop::DestinationLost => Some(Event::Broken(Side::Client)),
+                Stop::Idle | Stop::Budget => None,
+            },
+        ];
+        if news.iter().any(Option::is_some) {
+            return news;
         }
         if self.session.up == Flow::Draining && !self.up.has_unsent() {
-            return Some(Event::Flushed(Direction::Up));
+            return [Some(Event::Flushed(Direction::Up)), None];
         }
         if self.session.down == Flow::Draining && !self.down.has_unsent() {
-            return Some(Event::Flushed(Direction::Down));
+            return [Some(Event::Flushed(Direction::Down)), None];
         }
-        None
+        [None, None]
     }
 }
 

@@ -185,7 +185,9 @@ impl Driver {
                 self.look(side);
             }
             if self.over {
-                self.witness.at_the_end(&self.session, &self.client);
+                if let Err(text) = self.witness.at_the_end(&self.session, &self.client) {
+                    panic!("{text}\n{}", self.story());
+                }
                 return;
             }
             let deadline = self.deadline();
@@ -431,10 +433,13 @@ impl Driver {
         while !self.over && self.session.phase == Phase::Relaying {
             let up = self.turn(Direction::Up);
             let down = self.turn(Direction::Down);
-            let Some(event) = self.news(up, down) else {
+            let news = self.news(up, down);
+            if news == [None, None] {
                 return;
-            };
-            self.feed(event);
+            }
+            for event in news.into_iter().flatten() {
+                self.feed(event);
+            }
         }
     }
 
@@ -486,26 +491,31 @@ impl Driver {
         Stop::Idle
     }
 
-    fn news(&self, up: Stop, down: Stop) -> Option<Event> {
-        match up {
-            Stop::Ended => return Some(Event::Ended(Side::Client)),
-            Stop::SourceLost => return Some(Event::Broken(Side::Client)),
-            Stop::DestinationLost => return Some(Event::ServerDeaf),
-            Stop::Idle => {}
-        }
-        match down {
-            Stop::Ended => return Some(Event::Ended(Side::Server)),
-            Stop::SourceLost => return Some(Event::Broken(Side::Server)),
-            Stop::DestinationLost => return Some(Event::Broken(Side::Client)),
-            Stop::Idle => {}
+    fn news(&self, up: Stop, down: Stop) -> [Option<Event>; 2] {
+        let news = [
+            match up {
+                Stop::Ended => Some(Event::Ended(Side::Client)),
+                Stop::SourceLost => Some(Event::Broken(Side::Client)),
+                Stop::DestinationLost => Some(Event::ServerDeaf),
+                Stop::Idle => None,
+            },
+            match down {
+                Stop::Ended => Some(Event::Ended(Side::Server)),
+                Stop::SourceLost => Some(Event::Broken(Side::Server)),
+                Stop::DestinationLost => Some(Event::Broken(Side::Client)),
+                Stop::Idle => None,
+            },
+        ];
+        if news != [None, None] {
+            return news;
         }
         if self.session.up == Flow::Draining && self.held[0] == 0 {
-            return Some(Event::Flushed(Direction::Up));
+            return [Some(Event::Flushed(Direction::Up)), None];
         }
         if self.session.down == Flow::Draining && self.held[1] == 0 {
-            return Some(Event::Flushed(Direction::Down));
+            return [Some(Event::Flushed(Direction::Down)), None];
         }
-        None
+        [None, None]
     }
 
     fn due(&self, side: usize, watch: Watch) -> u64 {

@@ -22,7 +22,8 @@ pub(super) struct Peer {
     pub(super) fin: bool,
     /// Its RST has arrived: the error waits in the socket.
     pub(super) reset: bool,
-    /// The error has been taken by a failed write: from now on reading gives the end of stream.
+    /// The error has been told once, to a read or a write: from now on reading gives the end of
+    /// stream.
     error_taken: bool,
     /// Written and not yet taken by the peer.
     outbox: u64,
@@ -83,10 +84,10 @@ impl Peer {
             return Read::Ended;
         }
         if self.reset {
-            Read::Lost
-        } else {
-            Read::Nothing
+            self.error_taken = true;
+            return Read::Lost;
         }
+        Read::Nothing
     }
 
     /// The relay writes: how much was taken, or `None` if the connection is lost.
