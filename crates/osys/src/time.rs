@@ -35,8 +35,24 @@ pub fn load_zone() {
 
 /// Breaks `seconds` since 1970 UTC down in the local time zone.
 ///
-/// A moment no calendar can hold gives the year 1900.
+/// A moment no calendar can hold gives the year 1900. Each thread remembers the last second it
+/// asked for: log lines of one second need the zone's rules once.
 pub fn local(seconds: i64) -> LocalTime {
+    thread_local! {
+        static LAST: std::cell::Cell<Option<(i64, LocalTime)>> =
+            const { std::cell::Cell::new(None) };
+    }
+    match LAST.get() {
+        Some((last, known)) if last == seconds => known,
+        _ => {
+            let broken = break_down(seconds);
+            LAST.set(Some((seconds, broken)));
+            broken
+        }
+    }
+}
+
+fn break_down(seconds: i64) -> LocalTime {
     // SAFETY: an all-zero `tm` is valid, its only pointer may be null.
     let mut broken: libc::tm = unsafe { std::mem::zeroed() };
     // SAFETY: both pointers are to live values of this frame, and localtime_r
@@ -64,6 +80,8 @@ mod tests {
         load_zone();
         // 2001-09-09T01:46:40Z; the offset undoes whatever zone the host has.
         let probe = local(1_000_000_000);
+        assert_eq!(local(1_000_000_000), probe, "remembered");
+        assert_ne!(local(1_000_000_001), probe);
         let utc = local(1_000_000_000 - i64::from(probe.utc_offset));
         assert_eq!((utc.year, utc.month, utc.day), (2001, 9, 9));
         assert_eq!((utc.hour, utc.minute, utc.second), (1, 46, 40));

@@ -238,6 +238,7 @@ impl Worker {
             }
         }
         self.fire_timers();
+        self.shared.sink.turn_over();
         seen
     }
 

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use daemonkit::syslog::{
-    Destination, Facility, Format, Header, Level, Logger, Sample, Settings, Sink, Sinks, Target,
+    Batch, Destination, Facility, Failure, Format, Header, Level, Logger, Sample, Settings, Sink,
+    Sinks, Target,
 };
 use haproxy_cfg::model::{Config, ConnectionLog, LogDest, LogFormat, LogTarget, Proxy, ProxyLog};
 use relay::{Frontend, SessionRecord, SessionSink, SessionStart, Shortage};
@@ -184,11 +185,40 @@ impl Logs {
     }
 
     fn send(&self, logger: &Logger, level: Level, text: &str) {
-        if let Some(failure) = logger.log(level, text.as_bytes())
+        self.complain(logger.log(level, text.as_bytes()));
+    }
+
+    fn complain(&self, failure: Option<Failure>) {
+        if let Some(failure) = failure
             && !self.complained.swap(true, Ordering::Relaxed)
         {
             self.console(Mark::Alert, &failure.to_string());
         }
+    }
+
+    /// Lets `write` make the line of a session, which goes out at the end of the worker's turn:
+    /// handing lines to the system one by one is the dearest single thing about a short session.
+    fn keep(&self, logger: &Logger, level: Level, write: impl FnOnce(&mut String)) {
+        let full = with_kept(|kept| {
+            kept.line.clear();
+            write(&mut kept.line);
+            logger.collect(level, kept.line.as_bytes(), &mut kept.batch);
+            kept.batch.is_full()
+        });
+        if full {
+            self.flush();
+        }
+    }
+
+    fn flush(&self) {
+        let failure = with_kept(|kept| {
+            if kept.batch.is_empty() {
+                None
+            } else {
+                kept.batch.flush()
+            }
+        });
+        self.complain(failure);
     }
 
     fn of(&self, id: u32) -> Option<&ProxyLogger> {
@@ -205,10 +235,7 @@ impl Logs {
         } else {
             Level::Info
         };
-        with_line(|line| {
-            logfmt::tcplog(line, record);
-            self.send(&log.logger, level, line);
-        });
+        self.keep(&log.logger, level, |line| logfmt::tcplog(line, record));
     }
 }
 
@@ -223,12 +250,19 @@ fn header(config: &Config, proxy: Option<&Proxy>, identity: &Identity) -> Header
     }
 }
 
-/// Lends a buffer that every line of this thread reuses.
-fn with_line(write: impl FnOnce(&mut String)) {
+/// What a worker's thread keeps until its turn is over.
+#[derive(Default)]
+struct Kept {
+    /// Reused for every line.
+    line: String,
+    batch: Batch,
+}
+
+fn with_kept<T>(use_it: impl FnOnce(&mut Kept) -> T) -> T {
     thread_local! {
-        static LINE: RefCell<String> = const { RefCell::new(String::new()) };
+        static KEPT: RefCell<Kept> = RefCell::default();
     }
-    LINE.with_borrow_mut(write);
+    KEPT.with_borrow_mut(use_it)
 }
 
 impl SessionSink for Logs {
@@ -257,10 +291,13 @@ impl SessionSink for Logs {
         if log.logger.is_empty() || log.format != ConnectionLog::ConnectFrom {
             return;
         }
-        with_line(|line| {
+        self.keep(&log.logger, Level::Info, |line| {
             logfmt::connect_from(line, start);
-            self.send(&log.logger, Level::Info, line);
         });
+    }
+
+    fn turn_over(&self) {
+        self.flush();
     }
 
     fn connected(&self, record: &SessionRecord<'_>) {

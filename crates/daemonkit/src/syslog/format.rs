@@ -47,16 +47,18 @@ pub struct Header {
     pub hostname: Option<Vec<u8>>,
 }
 
-/// Builds one whole line: header and message cut to the configured length,
-/// then a line feed.
+/// Appends one whole line to `out`: header and message cut to the configured
+/// length, then a line feed.
 pub(super) fn line(
+    out: &mut Vec<u8>,
     settings: &Settings,
     level: Level,
     header: &Header,
     now: SystemTime,
     message: &[u8],
-) -> Vec<u8> {
-    let mut out = Vec::with_capacity(96 + message.len());
+) {
+    let start = out.len();
+    out.reserve(96 + message.len());
     let format = match (settings.format, &header.hostname) {
         (Format::Auto, Some(_)) => Format::Rfc3164,
         (Format::Auto, None) => Format::Local,
@@ -64,21 +66,21 @@ pub(super) fn line(
     };
     match format {
         Format::Auto | Format::Local | Format::Libc => {
-            priority(&mut out, settings.facility, level);
-            bsd_time(&mut out, now);
-            tag_and_pid(&mut out, header);
+            priority(out, settings.facility, level);
+            bsd_time(out, now);
+            tag_and_pid(out, header);
         }
         Format::Rfc3164 => {
-            priority(&mut out, settings.facility, level);
-            bsd_time(&mut out, now);
+            priority(out, settings.facility, level);
+            bsd_time(out, now);
             out.extend_from_slice(header.hostname.as_deref().unwrap_or(b"localhost"));
             out.push(b' ');
-            tag_and_pid(&mut out, header);
+            tag_and_pid(out, header);
         }
         Format::Rfc5424 => {
-            priority(&mut out, settings.facility, level);
+            priority(out, settings.facility, level);
             out.extend_from_slice(b"1 ");
-            iso_time(&mut out, now);
+            iso_time(out, now);
             out.push(b' ');
             out.extend_from_slice(header.hostname.as_deref().unwrap_or(b"-"));
             out.push(b' ');
@@ -88,37 +90,40 @@ pub(super) fn line(
                 &header.tag
             };
             out.extend_from_slice(tag);
-            put(&mut out, format_args!(" {} - - ", header.pid));
+            put(out, format_args!(" {} - - ", header.pid));
         }
         Format::Raw => {}
-        Format::Short => put(&mut out, format_args!("<{}>", level.number())),
+        Format::Short => put(out, format_args!("<{}>", level.number())),
         Format::Timed => {
-            put(&mut out, format_args!("<{}>", level.number()));
-            iso_time(&mut out, now);
+            put(out, format_args!("<{}>", level.number()));
+            iso_time(out, now);
             out.push(b' ');
         }
         Format::Iso => {
-            iso_time(&mut out, now);
+            iso_time(out, now);
             out.push(b' ');
         }
-        Format::Priority => priority(&mut out, settings.facility, level),
+        Format::Priority => priority(out, settings.facility, level),
     }
     out.extend_from_slice(message);
-    out.truncate(settings.max_len);
+    out.truncate(start.saturating_add(settings.max_len));
     if format != Format::Libc {
         out.push(b'\n');
     }
-    out
 }
 
 fn priority(out: &mut Vec<u8>, facility: Facility, level: Level) {
     let value = u16::from(facility.number()) * 8 + u16::from(level.number());
-    put(out, format_args!("<{value}>"));
+    out.push(b'<');
+    number(out, value);
+    out.push(b'>');
 }
 
 fn tag_and_pid(out: &mut Vec<u8>, header: &Header) {
     out.extend_from_slice(&header.tag);
-    put(out, format_args!("[{}]: ", header.pid));
+    out.push(b'[');
+    number(out, header.pid);
+    out.extend_from_slice(b"]: ");
 }
 
 /// `Mmm dd hh:mm:ss ` in local time, the day padded by a blank (RFC 3164, 4.1.2).
@@ -131,13 +136,30 @@ fn bsd_time(out: &mut Vec<u8>, now: SystemTime) {
     let month = MONTHS
         .get(usize::from(local.month).saturating_sub(1))
         .unwrap_or(&"Jan");
-    put(
-        out,
-        format_args!(
-            "{month} {:2} {:02}:{:02}:{:02} ",
-            local.day, local.hour, local.minute, local.second
-        ),
-    );
+    out.extend_from_slice(month.as_bytes());
+    out.push(b' ');
+    two(out, local.day, b' ');
+    out.push(b' ');
+    two(out, local.hour, b'0');
+    out.push(b':');
+    two(out, local.minute, b'0');
+    out.push(b':');
+    two(out, local.second, b'0');
+    out.push(b' ');
+}
+
+/// Two digits, `filler` in the place of a leading zero.
+fn two(out: &mut Vec<u8>, value: u8, filler: u8) {
+    if value < 10 {
+        out.push(filler);
+    }
+    number(out, value);
+}
+
+/// A number as `Display` has it, without the way through the formatter: every
+/// line of a busy log passes here.
+fn number(out: &mut Vec<u8>, number: impl itoa::Integer) {
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
 /// `2026-11-02T16:18:02.455581+00:00` in local time with its offset (RFC 3339).

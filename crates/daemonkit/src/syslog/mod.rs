@@ -8,6 +8,7 @@
 //! ([`Logger::dropped`]), a socket whose reader went away is connected again
 //! at the next line if its path can be reached.
 
+mod batch;
 mod format;
 mod level;
 mod sink;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::SystemTime;
 
+pub use batch::Batch;
 pub use format::{DEFAULT_MAX_LEN, Format, Header};
 pub use level::{Facility, Level};
 pub use sink::{Destination, SendError, Sink, Sinks};
@@ -85,12 +87,29 @@ impl Target {
         now: SystemTime,
         message: &[u8],
     ) -> Result<(), SendError> {
+        let mut line = Vec::new();
+        if self.write(&mut line, level, header, now, message) {
+            self.sink.send(&line)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Appends the line to `out`; false if its level or the sampling keeps it back.
+    fn write(
+        &self,
+        out: &mut Vec<u8>,
+        level: Level,
+        header: &Header,
+        now: SystemTime,
+        message: &[u8],
+    ) -> bool {
         if level > self.settings.max_level || !self.sampled() {
-            return Ok(());
+            return false;
         }
         let level = level.max(self.settings.min_level);
-        let line = format::line(&self.settings, level, header, now, message);
-        self.sink.send(&line)
+        format::line(out, &self.settings, level, header, now, message);
+        true
     }
 
     fn sampled(&self) -> bool {
@@ -111,8 +130,31 @@ impl Target {
 pub struct Logger {
     targets: Vec<Arc<Target>>,
     header: Header,
+    tally: Arc<Tally>,
+}
+
+/// What a logger lost.
+#[derive(Debug, Default)]
+struct Tally {
     dropped: AtomicU64,
     failed_once: AtomicBool,
+}
+
+impl Tally {
+    /// Counts a lost line. The first failure that is not a full queue is
+    /// returned; `position` is the target's, from 0.
+    fn lost(&self, position: usize, error: SendError) -> Option<Failure> {
+        self.dropped.fetch_add(1, Ordering::Relaxed);
+        match error {
+            SendError::Failed(errno) if !self.failed_once.swap(true, Ordering::Relaxed) => {
+                Some(Failure {
+                    logger: position + 1,
+                    errno,
+                })
+            }
+            SendError::Failed(_) | SendError::Full => None,
+        }
+    }
 }
 
 impl Logger {
@@ -121,8 +163,7 @@ impl Logger {
         Self {
             targets,
             header,
-            dropped: AtomicU64::new(0),
-            failed_once: AtomicBool::new(false),
+            tally: Arc::default(),
         }
     }
 
@@ -137,25 +178,30 @@ impl Logger {
         let now = SystemTime::now();
         let mut first = None;
         for (index, target) in self.targets.iter().enumerate() {
-            let Err(error) = target.send(level, &self.header, now, message) else {
-                continue;
-            };
-            self.dropped.fetch_add(1, Ordering::Relaxed);
-            if let SendError::Failed(errno) = error
-                && !self.failed_once.swap(true, Ordering::Relaxed)
-            {
-                first = Some(Failure {
-                    logger: index + 1,
-                    errno,
-                });
+            if let Err(error) = target.send(level, &self.header, now, message) {
+                let failure = self.tally.lost(index, error);
+                first = first.or(failure);
             }
         }
         first
     }
 
+    /// As [`Logger::log`], but the lines wait in `batch` for [`Batch::flush`].
+    pub fn collect(&self, level: Level, message: &[u8], batch: &mut Batch) {
+        if self.targets.is_empty() {
+            return;
+        }
+        let now = SystemTime::now();
+        for (position, target) in self.targets.iter().enumerate() {
+            batch.add(target, position, &self.tally, |bytes| {
+                target.write(bytes, level, &self.header, now, message)
+            });
+        }
+    }
+
     /// Lines lost so far, one per target that did not get it.
     pub fn dropped(&self) -> u64 {
-        self.dropped.load(Ordering::Relaxed)
+        self.tally.dropped.load(Ordering::Relaxed)
     }
 
     /// Whether there is nobody to write to.

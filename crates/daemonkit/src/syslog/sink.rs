@@ -1,7 +1,7 @@
 //! Open destinations. One descriptor each, shared by all targets that name it.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
@@ -12,8 +12,10 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
+use rustix::net::addr::SocketAddrArg;
 use rustix::net::{
-    AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketType, connect, send, socket_with,
+    AddressFamily, MMsgHdr, SendAncillaryBuffer, SendFlags, SocketAddrUnix, SocketFlags,
+    SocketType, connect, send, sendmmsg, socket_with,
 };
 
 /// An unreachable socket path is tried again at most this often; connecting to one never waits.
@@ -131,6 +133,31 @@ impl Sink {
             io::ErrorKind::WouldBlock => SendError::Full,
             _ => SendError::Failed(errno(&error)),
         })
+    }
+
+    /// Hands over several lines at once where the destination can take them so.
+    /// The number of lines, from the first on, that it took.
+    pub(super) fn send_together(&self, lines: &[&[u8]]) -> usize {
+        let (socket, address) = match &self.kind {
+            Kind::Unix { socket, .. } => (socket.as_fd(), None),
+            Kind::Udp { socket, address } => (socket.as_fd(), Some(address.as_any())),
+            Kind::Pipe(_) | Kind::StreamSocket(_) | Kind::File(_) | Kind::Broken(_) => return 0,
+        };
+        let pieces: Vec<[IoSlice<'_>; 1]> = lines.iter().map(|line| [IoSlice::new(line)]).collect();
+        let mut controls: Vec<SendAncillaryBuffer<'_, '_, '_>> = lines
+            .iter()
+            .map(|_| SendAncillaryBuffer::default())
+            .collect();
+        let mut messages: Vec<MMsgHdr<'_>> = pieces
+            .iter()
+            .zip(&mut controls)
+            .map(|(piece, control)| match &address {
+                Some(address) => MMsgHdr::new_with_addr(address, piece, control),
+                None => MMsgHdr::new(piece, control),
+            })
+            .collect();
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        sendmmsg(socket, &mut messages, flags).unwrap_or_default()
     }
 
     fn send_unix(&self, socket: &OwnedFd, address: &SocketAddrUnix, line: &[u8]) -> io::Result<()> {

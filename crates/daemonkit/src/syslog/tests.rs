@@ -41,7 +41,9 @@ fn offset_text() -> String {
 
 fn check(format: Format, hostname: Option<&str>, expected: &str) {
     let settings = settings(Destination::Fd(1), format);
-    let line = format::line(
+    let mut line = Vec::new();
+    format::line(
+        &mut line,
         &settings,
         Level::Alert,
         &header(hostname),
@@ -120,7 +122,15 @@ fn length_limits_header_and_message_but_not_the_line_feed() {
     let mut settings = settings(Destination::Fd(1), Format::Auto);
     settings.max_len = 80;
     let text = b"Server l1/s1 is DOWN, reason: Layer4 connection problem";
-    let line = format::line(&settings, Level::Alert, &header(None), moment(), text);
+    let mut line = Vec::new();
+    format::line(
+        &mut line,
+        &settings,
+        Level::Alert,
+        &header(None),
+        moment(),
+        text,
+    );
     assert_eq!(
         String::from_utf8_lossy(&line),
         "<129>Nov  2 17:53:36 haproxy[9539]: Server l1/s1 is DOWN, reason: Layer4 connect\n"
@@ -315,4 +325,88 @@ fn names_and_numbers_of_levels_and_facilities_agree() {
         assert_eq!(facility.number(), number);
     }
     assert_eq!(Facility::from_number(24), None);
+}
+
+#[test]
+fn lines_sent_together_keep_their_order_at_each_destination() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log");
+    let unix = UnixDatagram::bind(&path).unwrap();
+    unix.set_nonblocking(true).unwrap();
+    let udp = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    udp.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    let mut sinks = Sinks::default();
+    let targets = [
+        Destination::Unix(path),
+        Destination::Udp(udp.local_addr().unwrap()),
+    ]
+    .map(|to| Arc::new(Target::new(settings(to, Format::Raw), &mut sinks)));
+    let logger = Logger::new(targets.to_vec(), header(None));
+
+    let mut batch = Batch::default();
+    for number in 0..10 {
+        let text = format!("line {number}");
+        logger.collect(Level::Info, text.as_bytes(), &mut batch);
+    }
+    assert!(
+        received(&unix).is_empty(),
+        "nothing leaves before the flush"
+    );
+    assert_eq!(batch.flush(), None);
+    assert!(batch.is_empty());
+    let expected: Vec<String> = (0..10).map(|number| format!("line {number}\n")).collect();
+    assert_eq!(received(&unix), expected);
+    let mut buffer = [0; 64];
+    let by_udp: Vec<String> = (0..10)
+        .map(|_| {
+            let length = udp.recv(&mut buffer).unwrap();
+            String::from_utf8_lossy(&buffer[..length]).into_owned()
+        })
+        .collect();
+    assert_eq!(by_udp, expected);
+    assert_eq!(logger.dropped(), 0);
+}
+
+#[test]
+fn lines_kept_for_an_absent_reader_are_counted_and_complained_of_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log");
+    let mut sinks = Sinks::default();
+    let target = Target::new(settings(Destination::Unix(path), Format::Raw), &mut sinks);
+    let logger = Logger::new(vec![Arc::new(target)], header(None));
+    let mut batch = Batch::default();
+    for _ in 0..3 {
+        logger.collect(Level::Info, b"nobody", &mut batch);
+    }
+    let failure = batch.flush().unwrap();
+    assert_eq!((failure.logger, failure.errno), (1, 2));
+    assert_eq!(logger.dropped(), 3);
+    logger.collect(Level::Info, b"still nobody", &mut batch);
+    assert_eq!(batch.flush(), None);
+    assert_eq!(logger.dropped(), 4);
+}
+
+#[test]
+fn a_full_queue_takes_what_it_can_of_lines_sent_together() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log");
+    let reader = UnixDatagram::bind(&path).unwrap();
+    reader.set_nonblocking(true).unwrap();
+    let mut sinks = Sinks::default();
+    let target = Target::new(settings(Destination::Unix(path), Format::Raw), &mut sinks);
+    let logger = Logger::new(vec![Arc::new(target)], header(None));
+    let mut batch = Batch::default();
+    let total = 5000;
+    for number in 0..total {
+        logger.collect(Level::Info, format!("{number}").as_bytes(), &mut batch);
+    }
+    assert_eq!(batch.flush(), None, "a full queue is nobody's failure");
+    let got = received(&reader);
+    assert!(!got.is_empty());
+    assert_eq!(got.len() as u64 + logger.dropped(), total);
+    let numbers: Vec<u64> = got
+        .iter()
+        .map(|line| line.trim().parse().unwrap())
+        .collect();
+    assert!(numbers.is_sorted());
 }

@@ -65,8 +65,7 @@ pub(super) fn env(_: &mut Context<'_>, words: &[&str]) -> Reply {
 /// Protocol errors of HTTP, of which a TCP proxy has none.
 pub(super) fn errors(_: &mut Context<'_>, _: &[&str]) -> Reply {
     let mut date = String::new();
-    // Writing into a String cannot fail.
-    let _ = logfmt::date(&mut date, SystemTime::now());
+    logfmt::date(&mut date, SystemTime::now());
     Reply::Data(format!("Total events captured on [{date}] : 0\n"))
 }
 
