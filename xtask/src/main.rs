@@ -1,5 +1,6 @@
 //! The project's tasks. Each prints the commands it runs and says what it needs.
 
+mod bench;
 mod demo;
 mod needs;
 mod report;
@@ -21,6 +22,9 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Compare speed and memory with other proxies
+    #[command(subcommand)]
+    Bench(bench::Bench),
     /// Set up the whole pair on this machine and show it working
     Demo(demo::Options),
     /// Pass every test
@@ -29,6 +33,7 @@ enum Task {
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().task {
+        Task::Bench(task) => bench::bench(&task),
         Task::Demo(options) => demo::demo(&options),
         Task::Test(options) => test::test(&options),
     };

@@ -136,7 +136,7 @@ fn install_packages(packages: &[&str]) -> Result<()> {
     arguments.extend(packages);
     run(command("apt-get", &arguments).env("DEBIAN_FRONTEND", "noninteractive"))?;
     // Installed for comparison only: they must not come up at the next boot either.
-    for unit in ["haproxy", "keepalived"] {
+    for unit in ["haproxy", "keepalived", "nginx"] {
         if packages.contains(&unit) && Path::new("/run/systemd/system").exists() {
             run(&mut command("systemctl", &["disable", unit]))?;
         }

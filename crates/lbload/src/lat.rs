@@ -21,6 +21,10 @@ pub(crate) fn isolated(target: SocketAddrV4, count: usize, gap: Duration) -> Res
             Err(error) if error.kind() == ErrorKind::InvalidData => report.error("wrong bytes"),
             Err(error) => report.error(&error.kind().to_string()),
         }
+        // Each failure may take as long as the patience is.
+        if report.failures() >= 3 {
+            break;
+        }
         std::thread::sleep(gap);
     }
     report.secs = begin.elapsed().as_secs_f64();

@@ -48,6 +48,10 @@ impl Report {
         }
     }
 
+    pub(crate) fn failures(&self) -> u64 {
+        self.errors.values().sum()
+    }
+
     pub(crate) fn sample(&mut self, what: &'static str, nanoseconds: u64) {
         self.samples.entry(what).or_default().push(nanoseconds);
     }
