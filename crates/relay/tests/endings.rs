@@ -3,10 +3,10 @@
 
 mod rig;
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::Shutdown;
 
-use rig::{End, Setup, drain, ms, pass, reset};
+use rig::{End, Setup, drain, ms, pass, reset, until};
 
 #[test]
 fn a_normal_end() {
@@ -68,6 +68,65 @@ fn a_server_that_resets() {
     assert_eq!(rig.ended().state, "SD");
     let totals = rig.backend().state.totals();
     assert_eq!((totals.server_aborts, totals.failed_responses), (1, 1));
+}
+
+/// Both ends come to light in one turn of the worker: a socket tells its error once, so each of them
+/// has to be heard at once.
+#[test]
+fn a_reset_of_the_server_that_is_seen_together_with_the_clients_fin() {
+    let rig = Setup::new(1)
+        .with(|setup| {
+            setup.relay.splice = relay::Splice::Off;
+            setup.backend.socket.receive_buffer = Some(64 << 10);
+        })
+        .start();
+    let (mut client, mut server) = rig.pair();
+    let (other, mut behind) = rig.pair();
+    // So much that the relay waits for the client.
+    server.set_nonblocking(true).unwrap();
+    let mut quiet = 0;
+    while quiet < 50 {
+        match server.write(&[7; 65536]) {
+            Ok(wrote) => {
+                assert!(wrote > 0);
+                quiet = 0;
+            }
+            Err(_) => {
+                quiet += 1;
+                std::thread::sleep(std::time::Duration::from_millis(2));
+            }
+        }
+    }
+    // The worker is stopped, by another session's end.
+    let gate = rig.gate.close();
+    drop(other);
+    assert_eq!(drain(&mut behind), (vec![], End::Fin));
+    drop(behind);
+    until("the worker to stop", || rig.gate.arrived() == 1);
+    // The server goes first, so that its end is known when the client's comes. The client takes all
+    // that the kernel has for it, which makes room for the rest.
+    reset(server);
+    client.set_nonblocking(true).unwrap();
+    let mut buffer = vec![0; 1 << 20];
+    let mut quiet = 0;
+    while quiet < 50 {
+        match client.read(&mut buffer) {
+            Ok(got) => {
+                assert!(got > 0);
+                quiet = 0;
+            }
+            Err(_) => {
+                quiet += 1;
+                std::thread::sleep(std::time::Duration::from_millis(2));
+            }
+        }
+    }
+    client.set_nonblocking(false).unwrap();
+    client.shutdown(Shutdown::Write).unwrap();
+    drop(gate);
+    assert_eq!(rig.ended().state, "--", "the other session");
+    assert_eq!(drain(&mut client).1, End::Fin);
+    assert_eq!(rig.ended().state, "SD");
 }
 
 #[test]

@@ -13,8 +13,9 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use relay::{
@@ -41,10 +42,34 @@ pub struct Ended {
     pub queues: String,
 }
 
-struct Sink(Mutex<Sender<Ended>>);
+struct Sink {
+    ended: Mutex<Sender<Ended>>,
+    gate: Arc<Gate>,
+}
+
+/// Records pass here on their way, on the worker's own thread: closing it stops the worker at the
+/// next one, while the kernel goes on.
+#[derive(Default)]
+pub struct Gate {
+    closed: Mutex<()>,
+    arrived: AtomicU32,
+}
+
+impl Gate {
+    pub fn close(&self) -> MutexGuard<'_, ()> {
+        self.closed.lock().unwrap()
+    }
+
+    /// Records that have come to the gate.
+    pub fn arrived(&self) -> u32 {
+        self.arrived.load(Ordering::SeqCst)
+    }
+}
 
 impl SessionSink for Sink {
     fn ended(&self, record: &SessionRecord<'_>) {
+        self.gate.arrived.fetch_add(1, Ordering::SeqCst);
+        drop(self.gate.close());
         let time = |time: Option<u32>| time.map_or(-1, i64::from);
         let plus = if record.redispatched { "+" } else { "" };
         let ended = Ended {
@@ -68,7 +93,7 @@ impl SessionSink for Sink {
             queues: format!("{}/{}", record.server_queue, record.backend_queue),
         };
         // The test may be over.
-        let _gone = self.0.lock().unwrap().send(ended);
+        let _gone = self.ended.lock().unwrap().send(ended);
     }
 }
 
@@ -171,7 +196,11 @@ impl Setup {
             backends: vec![Arc::new(self.backend)],
         });
         let (sender, ended) = channel();
-        let sink = Arc::new(Sink(Mutex::new(sender)));
+        let gate = Arc::new(Gate::default());
+        let sink = Arc::new(Sink {
+            ended: Mutex::new(sender),
+            gate: Arc::clone(&gate),
+        });
         let sockets = vec![ListenSocket {
             frontend: 0,
             listener: 0,
@@ -184,6 +213,7 @@ impl Setup {
             servers,
             address,
             ended,
+            gate,
         }
     }
 }
@@ -234,6 +264,7 @@ pub struct Rig {
     pub servers: Vec<Option<TcpListener>>,
     pub address: SocketAddr,
     pub ended: Receiver<Ended>,
+    pub gate: Arc<Gate>,
 }
 
 impl Rig {

@@ -21,6 +21,9 @@ use crate::verdict::{Case, Rules, judge};
 
 /// The longest a connection may take, far beyond all its stalls.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// After this a peer asks the kernel whether the other end is still there. The kernel drops packets
+/// on loopback too when too many are under way, and a RST that is lost is never repeated.
+const DOUBT: Duration = Duration::from_secs(5);
 /// Epoll data: the lane times four, and one of these.
 const CLIENT: u64 = 0;
 const SERVER: u64 = 1;
@@ -348,6 +351,10 @@ impl Player {
         for run in self.lanes.iter().filter_map(|lane| lane.run.as_ref()) {
             if run.began.elapsed() > PATIENCE {
                 self.source.fail(run, "it does not come to an end");
+            }
+            if run.began.elapsed() > DOUBT {
+                run.client.probe();
+                run.server.iter().for_each(Peer::probe);
             }
         }
     }

@@ -83,6 +83,12 @@ impl Torture {
             setup.backend.retries = 0;
             setup.frontend.timeout_client = rig::ms(120_000);
             setup.backend.timeout_server = rig::ms(120_000);
+            // A client's RST that the kernel loses is noticed by asking, see `lanes::DOUBT`.
+            for socket in [&mut setup.frontend.socket, &mut setup.backend.socket] {
+                socket.keepalive.enabled = true;
+                socket.keepalive.idle = Some(Duration::from_secs(5));
+                socket.keepalive.interval = Some(Duration::from_secs(1));
+            }
             change(setup);
         });
         let mut field = Field::start(setup, self.lanes);

@@ -4,7 +4,9 @@ use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
-use rustix::net::sockopt::set_socket_linger;
+use rustix::net::sockopt::{
+    set_socket_keepalive, set_socket_linger, set_tcp_keepidle, set_tcp_keepintvl,
+};
 use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
 
 use crate::pattern;
@@ -120,6 +122,16 @@ impl Peer {
             }
         }
         Ok(Need::Turn)
+    }
+
+    /// Has the kernel ask the other end for a sign of life every second.
+    pub fn probe(&self) {
+        let Some(fd) = &self.fd else { return };
+        let second = Duration::from_secs(1);
+        // Refused only by a socket that knows of its end already.
+        let _over = set_tcp_keepidle(fd, second);
+        let _over = set_tcp_keepintvl(fd, second);
+        let _over = set_socket_keepalive(fd, true);
     }
 
     fn waits_until(&self) -> Need {
@@ -257,7 +269,7 @@ impl Peer {
                 self.write_error = Some(error);
                 // The error was the news of a reset; reading will not repeat it.
                 if error == Errno::CONNRESET {
-                    self.end = Some(End::Reset);
+                    self.end.get_or_insert(End::Reset);
                 }
             }
         }
@@ -278,9 +290,10 @@ impl Peer {
         match shutdown(fd, Shutdown::Write) {
             Ok(()) => self.fin_sent = true,
             Err(error) => {
-                // Only after a reset.
+                // Only after a reset. It may come long after the other side's FIN: when the kernel
+                // has too many closed connections to remember, it resets the late ones.
                 self.write_error = Some(error);
-                self.end = Some(End::Reset);
+                self.end.get_or_insert(End::Reset);
             }
         }
         true
