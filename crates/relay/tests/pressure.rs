@@ -23,6 +23,14 @@ use relay::Splice;
 use rig::{Rig, Setup, pass};
 use socket2::SockRef;
 
+/// A relay that takes a stalled reader's time for granted.
+fn setup() -> Setup {
+    Setup::new(1).with(|setup| {
+        setup.frontend.timeout_client = rig::ms(600_000);
+        setup.backend.timeout_server = rig::ms(600_000);
+    })
+}
+
 /// One direction of a connection: who sends, who reads, and how far they are.
 struct Stream<'a> {
     number: u64,
@@ -147,7 +155,7 @@ fn a_stalled_reader_stops_its_sender() {
     let kernel = 2 * (kernel_limit("tcp_wmem") + kernel_limit("tcp_rmem"));
     for splice in [Splice::Auto, Splice::Off] {
         for up in [true, false] {
-            let setup = Setup::new(1).with(|setup| setup.relay.splice = splice);
+            let setup = setup().with(|setup| setup.relay.splice = splice);
             let own = match splice {
                 Splice::Auto => setup.relay.pipe_size.max(setup.relay.buffer),
                 Splice::Off => setup.relay.buffer,
@@ -187,7 +195,7 @@ fn hundreds_of_stalled_readers_cost_a_bounded_amount() {
 
 fn hundreds_stall(splice: Splice) {
     const CONNECTIONS: usize = 500;
-    let setup = Setup::new(1).with(|setup| {
+    let setup = setup().with(|setup| {
         setup.relay.splice = splice;
         // Much comes at once and little goes out, so that what is held is held by the relay.
         for socket in [&mut setup.frontend.socket, &mut setup.backend.socket] {
@@ -272,9 +280,7 @@ fn all_reach(counts: &[AtomicU64], least: u64) {
 #[test]
 fn bulk_streams_starve_neither_each_other_nor_a_small_connection() {
     for splice in [Splice::Auto, Splice::Off] {
-        let rig = Setup::new(1)
-            .with(|setup| setup.relay.splice = splice)
-            .start();
+        let rig = setup().with(|setup| setup.relay.splice = splice).start();
         let (mut client, mut server) = rig.pair();
         let bulk: Vec<(TcpStream, TcpStream)> = (0..16).map(|_| rig.pair()).collect();
         let streams: Vec<(&TcpStream, &TcpStream)> = bulk
@@ -297,9 +303,7 @@ fn bulk_streams_starve_neither_each_other_nor_a_small_connection() {
 #[test]
 fn both_directions_of_a_connection_get_their_share() {
     for splice in [Splice::Auto, Splice::Off] {
-        let rig = Setup::new(1)
-            .with(|setup| setup.relay.splice = splice)
-            .start();
+        let rig = setup().with(|setup| setup.relay.splice = splice).start();
         let (client, server) = rig.pair();
         let moved = flooded(&[(&client, &server), (&server, &client)], |counts| {
             all_reach(counts, 64 << 20);
@@ -315,7 +319,7 @@ fn both_directions_of_a_connection_get_their_share() {
 /// One connection that goes from bulk to small messages and back, again and again.
 #[test]
 fn splicing_comes_and_goes_with_bulk() {
-    let rig = Setup::new(1).start();
+    let rig = setup().start();
     let (mut client, mut server) = rig.pair();
     let spliced = || rig.relay.figures().bytes_spliced;
     for round in 0..6 {
