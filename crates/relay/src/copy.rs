@@ -105,9 +105,28 @@ pub(crate) struct Lane {
     pub(crate) writable: bool,
     /// The source's end or an error is known to be there, so a short read is not the last.
     pub(crate) ending: bool,
-    /// The kernel was told to say nothing of the source's bytes while the destination holds
-    /// everything up.
-    pub(crate) muted: bool,
+    /// What the kernel tells of the source.
+    pub(crate) hearing: Hearing,
+}
+
+/// What the kernel tells of a socket. While a direction's destination holds everything up, each
+/// segment that arrives at its source would wake the worker for nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Hearing {
+    /// Bytes, room for bytes, end and errors.
+    #[default]
+    All,
+    /// No bytes.
+    Room,
+    /// Neither bytes nor room: the other direction has room as far as is known.
+    End,
+}
+
+impl Hearing {
+    /// Nothing of bytes; of room only if there is none now.
+    pub(crate) const fn without_bytes(takes: bool) -> Self {
+        if takes { Self::End } else { Self::Room }
+    }
 }
 
 /// When a direction is spliced.

@@ -8,7 +8,7 @@ use rustix::net::{RecvFlags, Shutdown, recv, shutdown};
 
 use crate::connect;
 use crate::connection::{After, Connection, later};
-use crate::copy::{Stop, Turn};
+use crate::copy::{Hearing, Stop, Turn};
 use crate::session::{
     Actions, Direction, Event, Failure, Farewell, Flow, Leftover, Next, Phase, Side, Watch,
 };
@@ -38,8 +38,8 @@ impl Worker {
                 }
             }
             Phase::Relaying => {
-                if futile {
-                    self.mute(token, side);
+                if let Some(hearing) = futile {
+                    self.hear(token, side, hearing);
                 }
                 self.drive(token);
                 if flags.contains(EventFlags::ERR) {
@@ -243,12 +243,8 @@ impl Worker {
             let changed = connection.listening();
             connection.count_bytes(self.index, now, up, down);
             self.count_written(up, down);
-            for (side, listen) in changed.into_iter().flatten() {
-                if listen {
-                    self.unmute(token, side);
-                } else {
-                    self.mute(token, side);
-                }
+            for (side, hearing) in changed.into_iter().flatten() {
+                self.hear(token, side, hearing);
             }
             again |= up.stop == Stop::Budget || down.stop == Stop::Budget;
             let news = self.connection(token).map(|entry| entry.news(up, down));
@@ -268,24 +264,21 @@ impl Worker {
         }
     }
 
-    /// Each segment that arrives for a direction held up by its destination would wake the worker
-    /// for nothing. Its end and its errors are still told; whether it takes bytes is known, or it
-    /// would not be muted.
-    fn mute(&mut self, token: Token, side: Side) {
-        let interest = EventFlags::RDHUP | EventFlags::ET;
-        if self.watch_again(token, side, interest)
-            && let Some(connection) = self.connection(token)
-        {
-            connection.lane_from(side).muted = true;
-        }
-    }
-
-    /// Should it fail, the direction must not sleep for ever: it is looked at again.
-    fn unmute(&mut self, token: Token, side: Side) {
-        if !self.watch_again(token, side, Self::INTEREST)
-            && let Some(connection) = self.connection(token)
-        {
-            connection.lane_from(side).muted = true;
+    /// Changes what the kernel tells of one side. Should it refuse, a direction must not sleep for
+    /// ever: it is looked at again.
+    fn hear(&mut self, token: Token, side: Side, hearing: Hearing) {
+        let interest = match hearing {
+            Hearing::All => Self::INTEREST,
+            Hearing::Room => Self::INTEREST.difference(EventFlags::IN),
+            Hearing::End => EventFlags::RDHUP.union(EventFlags::ET),
+        };
+        let changed = self.watch_again(token, side, interest);
+        let Some(connection) = self.connection(token) else {
+            return;
+        };
+        if changed {
+            connection.lane_from(side).hearing = hearing;
+        } else if hearing != Hearing::End {
             self.run_again(token);
         }
     }
@@ -395,19 +388,19 @@ impl Connection {
         }
     }
 
-    /// Takes down what epoll said. True if it was for nothing: bytes wait already, and the
-    /// destination holds them up.
-    fn note_readiness(&mut self, side: Side, flags: EventFlags) -> bool {
+    /// Takes down what epoll said. If it was for nothing, since bytes wait already and the
+    /// destination holds them up, what should be heard instead.
+    fn note_readiness(&mut self, side: Side, flags: EventFlags) -> Option<Hearing> {
         let (from, to) = match side {
             Side::Client => (&mut self.up, &mut self.down),
             Side::Server => (&mut self.down, &mut self.up),
         };
         let ending = flags.intersects(EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR);
-        let futile = from.readable && from.is_blocked() && !from.muted && to.writable;
+        let known = from.readable && from.is_blocked() && from.hearing == Hearing::All;
         from.ending |= ending;
         from.readable |= ending || flags.contains(EventFlags::IN);
         to.writable |= flags.intersects(EventFlags::OUT | EventFlags::HUP | EventFlags::ERR);
-        futile && flags.contains(EventFlags::IN)
+        (known && flags.contains(EventFlags::IN)).then_some(Hearing::without_bytes(to.writable))
     }
 
     /// The direction whose bytes come from `side`.
@@ -418,22 +411,24 @@ impl Connection {
         }
     }
 
-    /// The sides whose bytes are of interest again (true), or not for the time being (false).
-    fn listening(&mut self) -> [Option<(Side, bool)>; 2] {
+    /// The sides of which something else should be heard than is now.
+    fn listening(&mut self) -> [Option<(Side, Hearing)>; 2] {
         [Side::Client, Side::Server].map(|side| {
             let takes = match side {
                 Side::Client => self.down.writable,
                 Side::Server => self.up.writable,
             };
             let lane = self.lane_from(side);
-            let quiet = lane.is_blocked() && takes;
-            if lane.muted && !quiet {
-                lane.muted = false;
-                Some((side, true))
-            } else {
-                let more = lane.readable && lane.is_bulk();
-                (quiet && more && !lane.muted).then_some((side, false))
-            }
+            let wanted = match (lane.is_blocked(), lane.hearing) {
+                (false, _) => Hearing::All,
+                // Sources of little are left alone until they disturb.
+                (true, Hearing::All) if lane.readable && lane.is_bulk() => {
+                    Hearing::without_bytes(takes)
+                }
+                (true, Hearing::End) if !takes => Hearing::Room,
+                (true, now) => now,
+            };
+            (wanted != lane.hearing).then_some((side, wanted))
         })
     }
 
