@@ -351,7 +351,9 @@ impl Load {
     /// How long the load lasts: percentiles need more samples than averages.
     fn secs(self, secs: f64) -> f64 {
         match self {
-            Self::Rate | Self::FreshRate => secs * 2.0,
+            // A percentile near the end needs thousands of samples.
+            Self::Rate => secs * 4.0,
+            Self::FreshRate => secs * 6.0,
             _ => secs,
         }
     }
