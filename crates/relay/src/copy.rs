@@ -224,7 +224,7 @@ impl Lane {
     /// Whether more than a destination takes is on its way, so that the source will go on sending
     /// while this direction is held up.
     pub(crate) fn is_bulk(&self) -> bool {
-        self.bulk >= BULK_READS
+        self.bulk >= BULK_READS && self.bulk != NEVER
     }
 
     /// Forgets what waits.

@@ -75,6 +75,20 @@ pub(crate) struct Worker {
     asleep: Option<(tokio::runtime::Runtime, AsyncFd<OwnedFd>)>,
 }
 
+/// A round that only looks at sockets accepted in the last one belongs to it, and keeps its time.
+/// Only one: it may accept, too, and under a storm of clients the clock would never be read.
+#[derive(Debug, Default)]
+struct Pace {
+    went_on: bool,
+}
+
+impl Pace {
+    fn goes_on(&mut self, expecting: bool) -> bool {
+        self.went_on = expecting && !self.went_on;
+        self.went_on
+    }
+}
+
 impl Worker {
     /// Builds the worker on its own thread.
     ///
@@ -152,10 +166,10 @@ impl Worker {
         let Some((runtime, watched)) = self.asleep.take() else {
             return Ok(());
         };
+        let mut pace = Pace::default();
         runtime.block_on(async {
             while !self.is_over() {
-                // A round that only looks at sockets accepted in the last one belongs to it.
-                if !std::mem::take(&mut self.expecting) {
+                if !pace.goes_on(std::mem::take(&mut self.expecting)) {
                     self.now = clock::millis();
                 }
                 let seen = self.turn();
@@ -450,5 +464,17 @@ fn matches(filter: SessionFilter, connection: &Connection) -> bool {
                     .is_some_and(|server| server.backup)
         }
         SessionFilter::Frontend(frontend) => place.frontend.get() == Some(frontend),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_rounds_in_a_row_keep_the_time_of_the_one_before() {
+        let mut pace = Pace::default();
+        let kept = [true, true, true, true, false, true].map(|expecting| pace.goes_on(expecting));
+        assert_eq!(kept, [true, false, true, false, false, true]);
     }
 }

@@ -79,8 +79,9 @@ fn send_group(sink: &Sink, group: &[Line], bytes: &[u8]) -> Option<Failure> {
     let texts: Vec<&[u8]> = group.iter().map(text).collect();
     let mut first = None;
     let mut done = 0;
+    let mut together = true;
     while let Some(waiting) = texts.get(done..).filter(|waiting| !waiting.is_empty()) {
-        if waiting.len() > 1 {
+        if together && waiting.len() > 1 {
             done += sink.send_together(waiting);
         }
         // What the system did not take with the others is sent alone, which tells why.
@@ -91,6 +92,8 @@ fn send_group(sink: &Sink, group: &[Line], bytes: &[u8]) -> Option<Failure> {
         if let Err(error) = sink.send(text) {
             let failure = line.tally.lost(line.position, error);
             first = first.or(failure);
+            // A full queue is not asked twice for each line.
+            together = false;
         }
     }
     first
