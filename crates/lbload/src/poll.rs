@@ -96,14 +96,14 @@ fn step(outcome: rustix::io::Result<usize>) -> Step {
     }
 }
 
+fn stream() -> rustix::io::Result<OwnedFd> {
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    rustix::net::socket_with(AddressFamily::INET, SocketType::STREAM, flags, None)
+}
+
 /// Begins a connection.
 pub(crate) fn connect(target: SocketAddrV4) -> rustix::io::Result<OwnedFd> {
-    let socket = rustix::net::socket_with(
-        AddressFamily::INET,
-        SocketType::STREAM,
-        SocketFlags::NONBLOCK | SocketFlags::CLOEXEC,
-        None,
-    )?;
+    let socket = stream()?;
     sockopt::set_tcp_nodelay(&socket, true)?;
     match rustix::net::connect(&socket, &target) {
         Ok(()) | Err(Errno::INPROGRESS) => Ok(socket),
@@ -113,12 +113,7 @@ pub(crate) fn connect(target: SocketAddrV4) -> rustix::io::Result<OwnedFd> {
 
 /// A listener of its own share of the connections.
 pub(crate) fn listen(address: SocketAddrV4) -> io::Result<(OwnedFd, SocketAddrV4)> {
-    let socket = rustix::net::socket_with(
-        AddressFamily::INET,
-        SocketType::STREAM,
-        SocketFlags::NONBLOCK | SocketFlags::CLOEXEC,
-        None,
-    )?;
+    let socket = stream()?;
     sockopt::set_socket_reuseaddr(&socket, true)?;
     sockopt::set_socket_reuseport(&socket, true)?;
     // Accepted sockets inherit it.

@@ -51,6 +51,18 @@ impl Drop for Backend {
     }
 }
 
+/// Starts one that reads standard input; with it, what it says line by line.
+fn talking(arguments: &[&str]) -> (Child, impl FnMut() -> Value + use<>) {
+    let mut child = lbload(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let next = move || serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+    (child, next)
+}
+
 fn load(target: &str, arguments: &[&str]) -> Value {
     let output = lbload(arguments)
         .args(["--target", target])
@@ -144,13 +156,7 @@ fn lonely_connections_are_timed_in_three_steps() {
 #[test]
 fn idle_connections_stand_until_they_are_let_go() {
     let backend = Backend::start("1");
-    let mut child = lbload(&["idle", "--conns", "300", "--target", &backend.address])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let mut next = || serde_json::from_str::<Value>(&lines.next().unwrap().unwrap()).unwrap();
+    let (mut child, mut next) = talking(&["idle", "--conns", "300", "--target", &backend.address]);
     assert_eq!(clean(&next()), 300);
     drop(child.stdin.take());
     assert_eq!(clean(&next()), 300);
@@ -218,13 +224,7 @@ fn the_log_sink_counts_what_comes_by_udp_and_by_unix_socket() {
     let path = std::env::temp_dir().join(format!("lbload-log-{}", std::process::id()));
     let _left_over = std::fs::remove_file(&path);
     let path = path.to_str().unwrap();
-    let mut child = lbload(&["logsink", "--udp", "127.0.0.1:0", "--unix", path])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let mut next = || serde_json::from_str::<Value>(&lines.next().unwrap().unwrap()).unwrap();
+    let (mut child, mut next) = talking(&["logsink", "--udp", "127.0.0.1:0", "--unix", path]);
     let port = next()["udp_port"].as_u64().unwrap();
     let address: SocketAddrV4 = format!("127.0.0.1:{port}").parse().unwrap();
     let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
