@@ -5,6 +5,7 @@ mod demo;
 mod needs;
 mod report;
 mod run;
+mod sim;
 mod test;
 #[cfg(test)]
 mod tidy;
@@ -27,6 +28,8 @@ enum Task {
     Bench(bench::Bench),
     /// Set up the whole pair on this machine and show it working
     Demo(demo::Options),
+    /// Run the virtual router through simulated storms
+    Sim(sim::Options),
     /// Pass every test
     Test(test::Options),
 }
@@ -35,6 +38,7 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().task {
         Task::Bench(task) => bench::bench(&task),
         Task::Demo(options) => demo::demo(&options),
+        Task::Sim(options) => sim::sim(&options),
         Task::Test(options) => test::test(&options),
     };
     match outcome {

@@ -2,10 +2,12 @@
 
 use std::num::NonZeroU8;
 
+use vrrp_core::settings::Instance;
 use vrrp_core::{Duration, Health};
 
 use crate::World;
 use crate::node::Run;
+use crate::settings::{ADDRESSES, addresses};
 use crate::world::CALM;
 
 /// The longest delay of a packet in a storm.
@@ -41,10 +43,12 @@ pub enum Fault {
     ScriptFails(usize, usize),
     /// It succeeds again.
     ScriptRecovers(usize, usize),
-    /// Somebody removes the address.
-    RemoveAddress(usize),
-    /// New settings with another priority.
-    Reload(usize, NonZeroU8),
+    /// Somebody removes the first address of a virtual router.
+    RemoveAddress(usize, usize),
+    /// New settings for a virtual router, with another priority.
+    Reload(usize, usize, NonZeroU8),
+    /// New settings for a virtual router, with so many addresses.
+    ReloadAddresses(usize, usize, u8),
 }
 
 /// The directions of a cut.
@@ -61,8 +65,10 @@ impl Fault {
     #[must_use]
     pub fn drawn(world: &mut World) -> Self {
         let count = world.nodes.len();
+        let seats = world.seats();
         let random = &mut world.random;
         let node = random.usize(0..count);
+        let seat = random.usize(0..seats);
         let script = random.usize(0..2);
         let ways = if random.bool() { Ways::Both } else { Ways::One };
         let priority = NonZeroU8::new(random.u8(1..=254)).unwrap_or(NonZeroU8::MIN);
@@ -82,8 +88,9 @@ impl Fault {
             25 => Self::Delay(false),
             26..=27 => Self::ScriptFails(node, script),
             28..=29 => Self::ScriptRecovers(node, script),
-            30 => Self::RemoveAddress(node),
-            _ => Self::Reload(node, priority),
+            30 => Self::RemoveAddress(node, seat),
+            31 => Self::Reload(node, seat, priority),
+            _ => Self::ReloadAddresses(node, seat, random.u8(1..=ADDRESSES)),
         }
     }
 
@@ -109,19 +116,27 @@ impl Fault {
             Self::Delay(storm) => world.delay = if storm { STORM_DELAY } else { CALM },
             Self::ScriptFails(node, script) => world.set_script(node, script, Health::Down),
             Self::ScriptRecovers(node, script) => world.set_script(node, script, Health::Up),
-            Self::RemoveAddress(node) => world.remove_address(node),
-            Self::Reload(node, priority) => {
-                let settings = world.nodes.get(node).map(|node| node.settings.clone());
-                if let Some(mut settings) = settings {
-                    settings.priority = priority;
-                    world.reload(node, settings);
-                }
+            Self::RemoveAddress(node, seat) => world.remove_address(node, seat),
+            Self::Reload(node, seat, priority) => {
+                reload(world, node, seat, |settings| settings.priority = priority);
+            }
+            Self::ReloadAddresses(node, seat, count) => {
+                let list = addresses(seat, count);
+                reload(world, node, seat, |settings| settings.addresses = list);
             }
         }
     }
 }
 
-/// Everything is mended, everybody runs.
+fn reload(world: &mut World, node: usize, seat: usize, change: impl FnOnce(&mut Instance)) {
+    let settings = world.nodes.get(node).and_then(|node| node.seats.get(seat));
+    if let Some(mut settings) = settings.map(|seat| seat.settings.clone()) {
+        change(&mut settings);
+        world.reload(node, seat, settings);
+    }
+}
+
+/// Everything is mended, everybody runs, and all agree on the addresses.
 pub fn mend_all(world: &mut World) {
     world.cut.clear();
     world.loss = 0;
@@ -135,6 +150,20 @@ pub fn mend_all(world: &mut World) {
             Some(Run::Paused) => world.resume(node),
             Some(Run::Gone) => world.start(node),
             Some(Run::Running) | None => {}
+        }
+    }
+    for seat in 0..world.seats() {
+        let lengths = |world: &World| -> Vec<usize> {
+            let lists = world.nodes.iter().filter_map(|node| node.seats.get(seat));
+            lists.map(|seat| seat.settings.addresses.len()).collect()
+        };
+        let lengths = lengths(world);
+        let agreed = lengths.first().copied().unwrap_or(1);
+        let agreed = u8::try_from(agreed).unwrap_or(1);
+        for (node, length) in lengths.into_iter().enumerate() {
+            if length != usize::from(agreed) {
+                Fault::ReloadAddresses(node, seat, agreed).strike(world);
+            }
         }
     }
 }

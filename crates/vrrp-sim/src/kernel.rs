@@ -1,4 +1,7 @@
-//! What the kernel of a node holds: the virtual address, for a while.
+//! What the kernel of a node holds: virtual addresses, for a while.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use vrrp_core::{Duration, Time};
 
@@ -7,12 +10,12 @@ const EARLY: Duration = Duration::from_millis(20);
 /// ... or this much late (measured: 2.03 s, 3.18 s and 4.30 s for 2, 3 and 4).
 pub(crate) const LATE: Duration = Duration::from_millis(300);
 
-/// The virtual address on one node.
+/// The virtual addresses on one node.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Kernel {
-    held: bool,
-    /// Set anew whenever the address is set or removed, so that an expiry
-    /// belongs to one lease only.
+    /// The addresses held. The number is new whenever one is set, so that an
+    /// expiry belongs to one lease only.
+    held: BTreeMap<IpAddr, u64>,
     generation: u64,
 }
 
@@ -24,19 +27,20 @@ pub(crate) struct Expiry {
 }
 
 impl Kernel {
-    pub(crate) const fn holds(&self) -> bool {
-        self.held
+    pub(crate) fn holds(&self, address: IpAddr) -> bool {
+        self.held.contains_key(&address)
     }
 
-    /// Sets or refreshes the address.
+    /// Sets or refreshes an address.
     pub(crate) fn set(
         &mut self,
         now: Time,
+        address: IpAddr,
         lifetime: Option<u32>,
         random: &mut fastrand::Rng,
     ) -> Option<Expiry> {
-        self.held = true;
         self.generation += 1;
+        self.held.insert(address, self.generation);
         lifetime.map(|seconds| {
             let spread = random.u64(0..=(EARLY + LATE).as_nanos());
             let at = now + Duration::from_secs(u64::from(seconds)) - EARLY + Duration(spread);
@@ -47,16 +51,15 @@ impl Kernel {
         })
     }
 
-    pub(crate) fn remove(&mut self) {
-        self.held = false;
-        self.generation += 1;
+    pub(crate) fn remove(&mut self, address: IpAddr) {
+        self.held.remove(&address);
     }
 
     /// A lease ended; whether it was the present one.
-    pub(crate) fn expire(&mut self, generation: u64) -> bool {
-        let present = self.held && self.generation == generation;
+    pub(crate) fn expire(&mut self, address: IpAddr, generation: u64) -> bool {
+        let present = self.held.get(&address) == Some(&generation);
         if present {
-            self.remove();
+            self.remove(address);
         }
         present
     }

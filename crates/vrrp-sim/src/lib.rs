@@ -2,7 +2,7 @@
 //!
 //! The routers are [`vrrp_core::VirtualRouter`] values, the very code the
 //! daemon runs. Everything around them is made up: a [`World`] of nodes on one
-//! segment, a client that believes the last gratuitous ARP it saw, a kernel
+//! segment, each with one or more of them, a client that believes the last gratuitous ARP it saw, a kernel
 //! that removes addresses whose lease ran out (0.02 s early to 0.3 s late, as
 //! Linux does), packets that are lost, delayed, overtaken or cut off. All
 //! chance comes from one seed, so a run can be repeated step by step.
@@ -42,6 +42,7 @@
 #![warn(missing_docs)]
 #![forbid(unsafe_code)]
 
+mod control;
 pub mod fault;
 pub mod invariant;
 mod kernel;

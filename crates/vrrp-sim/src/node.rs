@@ -1,6 +1,7 @@
 //! One machine: its daemon, if any, its kernel, and what waits for the daemon.
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 
 use vrrp_core::settings::Instance;
 use vrrp_core::{Event, Health, State, Time, VirtualRouter};
@@ -12,19 +13,27 @@ const SOCKET_BUFFER: usize = 64;
 
 #[derive(Debug)]
 pub(crate) struct Node {
-    pub(crate) settings: Instance,
-    pub(crate) router: Option<VirtualRouter>,
+    /// The virtual routers this machine takes part in, in the same order on
+    /// every node.
+    pub(crate) seats: Vec<Seat>,
     pub(crate) run: Run,
     pub(crate) kernel: Kernel,
     pub(crate) link_up: bool,
     /// How the scripts of this machine fare.
     pub(crate) scripts: Vec<Health>,
-    /// What happened while the daemon was paused.
-    pub(crate) waiting: VecDeque<Event>,
+    /// What happened while the daemon was paused, with the seat it is for.
+    pub(crate) waiting: VecDeque<(usize, Event)>,
     /// Since when the daemon has not run, if it does not.
     pub(crate) idle_since: Option<Time>,
     /// When it went on after its last pause.
     pub(crate) resumed: Option<Time>,
+}
+
+/// A machine's part in one virtual router.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    pub(crate) settings: Instance,
+    pub(crate) router: Option<VirtualRouter>,
     /// Wake-ups of older ages are void.
     pub(crate) age: u64,
 }
@@ -39,28 +48,18 @@ pub(crate) enum Run {
     Gone,
 }
 
-impl Node {
-    pub(crate) fn new(settings: Instance) -> Self {
+impl Seat {
+    fn new(settings: Instance) -> Self {
         Self {
-            scripts: vec![Health::Up; settings.scripts.len()],
             settings,
             router: None,
-            run: Run::Gone,
-            kernel: Kernel::default(),
-            link_up: true,
-            waiting: VecDeque::new(),
-            idle_since: Some(Time::default()),
-            resumed: None,
             age: 0,
         }
     }
 
-    /// The state of a daemon that runs.
-    pub(crate) fn state(&self) -> Option<State> {
-        match self.run {
-            Run::Running => self.router.as_ref().map(VirtualRouter::state),
-            Run::Paused | Run::Gone => None,
-        }
+    /// The addresses it would hold as master.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        self.settings.all_addresses().map(|item| item.address)
     }
 
     pub(crate) fn priority(&self) -> u8 {
@@ -68,16 +67,58 @@ impl Node {
             .as_ref()
             .map_or(0, VirtualRouter::effective_priority)
     }
+}
+
+impl Node {
+    pub(crate) fn new(instances: Vec<Instance>, scripts: usize) -> Self {
+        Self {
+            scripts: vec![Health::Up; scripts],
+            seats: instances.into_iter().map(Seat::new).collect(),
+            run: Run::Gone,
+            kernel: Kernel::default(),
+            link_up: true,
+            waiting: VecDeque::new(),
+            idle_since: Some(Time::default()),
+            resumed: None,
+        }
+    }
+
+    /// The state of a router of a daemon that runs.
+    pub(crate) fn state(&self, seat: usize) -> Option<State> {
+        match self.run {
+            Run::Running => self
+                .seats
+                .get(seat)?
+                .router
+                .as_ref()
+                .map(VirtualRouter::state),
+            Run::Paused | Run::Gone => None,
+        }
+    }
+
+    /// The seat an address belongs to.
+    pub(crate) fn seat_of(&self, address: IpAddr) -> Option<usize> {
+        self.seats
+            .iter()
+            .position(|seat| seat.addresses().any(|own| own == address))
+    }
+
+    /// Whether it holds any address of the router.
+    pub(crate) fn holds_of(&self, seat: usize) -> bool {
+        self.seats
+            .get(seat)
+            .is_some_and(|seat| seat.addresses().any(|address| self.kernel.holds(address)))
+    }
 
     /// Keeps `event` for a daemon that is paused.
-    pub(crate) fn keep(&mut self, event: Event) {
+    pub(crate) fn keep(&mut self, seat: usize, event: Event) {
         let packets = self
             .waiting
             .iter()
-            .filter(|event| matches!(event, Event::Packet(_)))
+            .filter(|(to, event)| *to == seat && matches!(event, Event::Packet(_)))
             .count();
         if !matches!(event, Event::Packet(_)) || packets < SOCKET_BUFFER {
-            self.waiting.push_back(event);
+            self.waiting.push_back((seat, event));
         }
     }
 }

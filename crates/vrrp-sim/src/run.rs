@@ -4,8 +4,8 @@ use vrrp_core::{Duration, Time};
 
 use crate::World;
 use crate::fault::{self, Fault};
-use crate::invariant::{self, Breach, SETTLE, Watch};
-use crate::settings::Setup;
+use crate::invariant::{self, Breach, Watch};
+use crate::settings::{Setup, vip};
 
 /// Storms of a run.
 const STORMS: usize = 4;
@@ -29,6 +29,7 @@ pub struct Report {
 /// # Errors
 /// The first breach of an invariant.
 pub fn run(setup: Setup, seed: u64) -> Result<Report, Box<Breach>> {
+    let settle = invariant::settle(&setup);
     let mut world = World::new(setup, seed);
     let mut watch = Watch::default();
     for node in 0..world.nodes.len() {
@@ -41,11 +42,11 @@ pub fn run(setup: Setup, seed: u64) -> Result<Report, Box<Breach>> {
                 rage(&mut world, &mut watch)?;
             }
             fault::mend_all(&mut world);
-            pass(&mut world, &mut watch, SETTLE)?;
-            let master = invariant::settled(&world)?;
+            pass(&mut world, &mut watch, settle)?;
+            let masters = invariant::settled(&world)?;
             let changes = world.changes;
             pass(&mut world, &mut watch, QUIET)?;
-            invariant::stayed(&world, master, changes)?;
+            invariant::stayed(&world, &masters, changes)?;
         }
         Ok(())
     };
@@ -89,6 +90,7 @@ pub fn strike(
     seed: u64,
     faults: &[(Duration, Fault)],
 ) -> Result<Aftermath, Box<Breach>> {
+    let settle = invariant::settle(&setup);
     let mut world = World::new(setup, seed);
     let mut watch = Watch::default();
     for node in 0..world.nodes.len() {
@@ -96,7 +98,7 @@ pub fn strike(
     }
     let mut owners = Owners::default();
     let outcome = (|| {
-        pass(&mut world, &mut watch, SETTLE)?;
+        pass(&mut world, &mut watch, settle)?;
         let before = world.takeovers;
         for (after, fault) in faults {
             owners.pass(&mut world, &mut watch, *after)?;
@@ -113,7 +115,7 @@ pub fn strike(
             timeline: world.timeline(),
         })
     })?;
-    let masters = world.masters();
+    let masters = world.masters(0);
     Ok(Aftermath {
         without_owner: owners.none.longest,
         several_owners: owners.several.longest,
@@ -123,7 +125,7 @@ pub fn strike(
         } else {
             None
         },
-        belief: world.belief,
+        belief: world.belief.get(&vip(0, 0)).copied(),
     })
 }
 
@@ -167,7 +169,7 @@ impl Owners {
             let count = world
                 .nodes
                 .iter()
-                .filter(|node| node.kernel.holds())
+                .filter(|node| node.kernel.holds(vip(0, 0)))
                 .count();
             self.none.see(count == 0, world.now, until);
             self.several.see(count > 1, world.now, until);
@@ -206,11 +208,4 @@ pub(crate) fn pass(world: &mut World, watch: &mut Watch, duration: Duration) -> 
     watch.until(world, end)?;
     world.advance_to(end);
     Ok(())
-}
-
-impl World {
-    /// Nothing is due until `time`.
-    pub(crate) fn advance_to(&mut self, time: Time) {
-        self.now = self.now.max(time);
-    }
 }

@@ -3,13 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 
-use vrrp_core::settings::Instance;
-use vrrp_core::{Action, Duration, Event, Health, State, Time, VirtualRouter};
+use vrrp_core::{Action, Duration, Event, State, Time};
 use vrrp_proto::Datagram;
 
 use crate::kernel::Expiry;
 use crate::node::{Node, Run};
-use crate::settings::{Setup, VIP, source};
+use crate::settings::{Setup, source};
 
 /// Lines of the timeline kept for a breach.
 const TIMELINE: usize = 120;
@@ -19,18 +18,22 @@ const TIMELINE: usize = 120;
 enum Due {
     Arrive {
         to: usize,
+        seat: usize,
         datagram: Datagram,
     },
     /// The client sees an announcement of this node.
     Announced {
         by: usize,
+        address: IpAddr,
     },
     Wake {
         node: usize,
+        seat: usize,
         age: u64,
     },
     Expire {
         node: usize,
+        address: IpAddr,
         generation: u64,
     },
 }
@@ -40,6 +43,8 @@ enum Due {
 pub struct World {
     pub(crate) now: Time,
     pub(crate) nodes: Vec<Node>,
+    /// How long adverts are apart, at most.
+    pub(crate) interval: Duration,
     pub(crate) random: fastrand::Rng,
     /// Ordered pairs that cannot reach each other; the client is the last.
     pub(crate) cut: BTreeSet<(usize, usize)>,
@@ -47,8 +52,8 @@ pub struct World {
     pub(crate) loss: u8,
     /// The longest delay of a packet.
     pub(crate) delay: Duration,
-    /// Whose announcement the client saw last.
-    pub(crate) belief: Option<usize>,
+    /// Whose announcement of an address the client saw last.
+    pub(crate) belief: BTreeMap<IpAddr, usize>,
     pub(crate) steps: u64,
     /// State changes of running daemons so far.
     pub(crate) changes: u64,
@@ -66,14 +71,21 @@ impl World {
     /// Nobody runs yet.
     #[must_use]
     pub fn new(setup: Setup, seed: u64) -> Self {
+        let interval = setup.interval();
+        let scripts = setup.scripts();
         Self {
             now: Time::default(),
-            nodes: setup.instances.into_iter().map(Node::new).collect(),
+            nodes: setup
+                .nodes
+                .into_iter()
+                .map(|instances| Node::new(instances, scripts))
+                .collect(),
+            interval,
             random: fastrand::Rng::with_seed(seed),
             cut: BTreeSet::new(),
             loss: 0,
             delay: CALM,
-            belief: None,
+            belief: BTreeMap::new(),
             steps: 0,
             changes: 0,
             takeovers: 0,
@@ -86,6 +98,11 @@ impl World {
     /// The client's place in [`World::cut`].
     pub(crate) fn client(&self) -> usize {
         self.nodes.len()
+    }
+
+    /// How many virtual routers each node takes part in.
+    pub(crate) fn seats(&self) -> usize {
+        self.nodes.first().map_or(0, |node| node.seats.len())
     }
 
     /// When the next thing is due.
@@ -101,21 +118,28 @@ impl World {
         self.now = self.now.max(time);
         self.steps += 1;
         match due {
-            Due::Arrive { to, datagram } => self.tell(to, Event::Packet(datagram)),
-            Due::Announced { by } => self.belief = Some(by),
-            Due::Wake { node, age } => {
-                if self.nodes.get(node).is_some_and(|node| node.age == age) {
-                    self.tell_now(node, Event::Timer);
+            Due::Arrive { to, seat, datagram } => self.tell(to, seat, Event::Packet(datagram)),
+            Due::Announced { by, address } => {
+                self.belief.insert(address, by);
+            }
+            Due::Wake { node, seat, age } => {
+                let present = self.nodes.get(node).and_then(|node| node.seats.get(seat));
+                if present.is_some_and(|seat| seat.age == age) {
+                    self.tell_now(node, seat, Event::Timer);
                 }
             }
-            Due::Expire { node, generation } => {
+            Due::Expire {
+                node,
+                address,
+                generation,
+            } => {
                 if self
                     .nodes
                     .get_mut(node)
-                    .is_some_and(|node| node.kernel.expire(generation))
+                    .is_some_and(|node| node.kernel.expire(address, generation))
                 {
-                    self.note(node, "lease expires");
-                    self.tell(node, Event::AddressRemoved(VIP));
+                    self.note(node, &format!("lease of {address} expires"));
+                    self.removed(node, address);
                 }
             }
         }
@@ -139,29 +163,45 @@ impl World {
         self.timeline.iter().cloned().collect()
     }
 
-    /// An event for the daemon of `index`, now or when it runs again.
-    pub(crate) fn tell(&mut self, index: usize, event: Event) {
+    /// An address went without the daemon's doing.
+    pub(crate) fn removed(&mut self, node: usize, address: IpAddr) {
+        let seat = self.nodes.get(node).and_then(|node| node.seat_of(address));
+        if let Some(seat) = seat {
+            self.tell(node, seat, Event::AddressRemoved(address));
+        }
+    }
+
+    /// An event for every router of a node.
+    pub(crate) fn tell_all(&mut self, index: usize, event: &Event) {
+        for seat in 0..self.seats() {
+            self.tell(index, seat, event.clone());
+        }
+    }
+
+    /// An event for a router of `index`, now or when its daemon runs again.
+    pub(crate) fn tell(&mut self, index: usize, seat: usize, event: Event) {
         let Some(node) = self.nodes.get_mut(index) else {
             return;
         };
         match node.run {
-            Run::Running => self.tell_now(index, event),
-            Run::Paused => node.keep(event),
+            Run::Running => self.tell_now(index, seat, event),
+            Run::Paused => node.keep(seat, event),
             Run::Gone => {}
         }
     }
 
     /// An event for a daemon that runs, and everything that follows from it.
-    fn tell_now(&mut self, index: usize, event: Event) {
+    pub(crate) fn tell_now(&mut self, index: usize, number: usize, event: Event) {
         let now = self.now;
-        let Some(node) = self
+        let Some(seat) = self
             .nodes
             .get_mut(index)
             .filter(|node| node.run == Run::Running)
+            .and_then(|node| node.seats.get_mut(number))
         else {
             return;
         };
-        let Some(router) = node.router.as_mut() else {
+        let Some(router) = seat.router.as_mut() else {
             return;
         };
         let before = router.state();
@@ -169,25 +209,30 @@ impl World {
         let actions: Vec<Action> = std::iter::from_fn(|| router.poll_action()).collect();
         let after = router.state();
         let wake = router.poll_timeout();
-        node.age += 1;
-        let age = node.age;
+        seat.age += 1;
+        let age = seat.age;
         if before != after {
             self.changes += 1;
             self.takeovers += u64::from(after == State::Master);
-            self.note(index, &format!("{before} -> {after}"));
+            self.note(index, &format!("router{number} {before} -> {after}"));
         }
         if let Some(wake) = wake {
-            self.plan(wake.max(now), Due::Wake { node: index, age });
+            let due = Due::Wake {
+                node: index,
+                seat: number,
+                age,
+            };
+            self.plan(wake.max(now), due);
         }
         for action in actions {
-            self.perform(index, action);
+            self.perform(index, number, action);
         }
     }
 
-    fn perform(&mut self, index: usize, action: Action) {
+    fn perform(&mut self, index: usize, seat: usize, action: Action) {
         match action {
             Action::SendAdvert(advert) => {
-                self.note(index, &format!("advert {}", advert.priority));
+                self.note(index, &format!("router{seat} advert {}", advert.priority));
                 let payload = advert.encode();
                 for to in 0..self.nodes.len() {
                     let datagram = Datagram {
@@ -197,13 +242,12 @@ impl World {
                         header_len: 20,
                         payload: payload.clone(),
                     };
-                    self.send(index, to, Due::Arrive { to, datagram });
+                    self.send(index, to, Due::Arrive { to, seat, datagram });
                 }
             }
             Action::SendGarp { address, .. } => {
-                if address == VIP {
-                    self.send(index, self.client(), Due::Announced { by: index });
-                }
+                let due = Due::Announced { by: index, address };
+                self.send(index, self.client(), due);
             }
             Action::AddAddress { address, lifetime } => {
                 self.set_address(index, address.address, lifetime);
@@ -211,9 +255,9 @@ impl World {
             Action::RefreshAddress { address, lifetime } => {
                 self.set_address(index, address.address, Some(lifetime));
             }
-            Action::RemoveAddress(_) => {
+            Action::RemoveAddress(address) => {
                 if let Some(node) = self.nodes.get_mut(index) {
-                    node.kernel.remove();
+                    node.kernel.remove(address.address);
                 }
             }
             Action::Notify { .. } => {}
@@ -222,20 +266,18 @@ impl World {
     }
 
     fn set_address(&mut self, index: usize, address: IpAddr, lifetime: Option<u32>) {
-        debug_assert_eq!(address, VIP, "there is one address only");
         let (now, random) = (self.now, &mut self.random);
         let expiry = self
             .nodes
             .get_mut(index)
-            .and_then(|node| node.kernel.set(now, lifetime, random));
+            .and_then(|node| node.kernel.set(now, address, lifetime, random));
         if let Some(Expiry { at, generation }) = expiry {
-            self.plan(
-                at,
-                Due::Expire {
-                    node: index,
-                    generation,
-                },
-            );
+            let due = Due::Expire {
+                node: index,
+                address,
+                generation,
+            };
+            self.plan(at, due);
         }
     }
 
@@ -254,152 +296,15 @@ impl World {
         up(from) && up(to) && !self.cut.contains(&(from, to))
     }
 
-    /// Starts the daemon of `index` if there is none.
-    pub(crate) fn start(&mut self, index: usize) {
-        let Some(node) = self
-            .nodes
-            .get_mut(index)
-            .filter(|node| node.run == Run::Gone)
-        else {
-            return;
-        };
-        node.router = Some(VirtualRouter::new(node.settings.clone()));
-        node.run = Run::Running;
-        node.idle_since = None;
-        node.resumed = None;
-        let (up, scripts) = (node.link_up, node.scripts.clone());
-        self.note(index, "starts");
-        self.tell_now(index, if up { Event::LinkUp } else { Event::LinkDown });
-        self.tell_now(index, Event::Source(Some(source(index))));
-        self.tell_now(index, Event::Start);
-        for (number, health) in scripts.into_iter().enumerate() {
-            self.tell_now(
-                index,
-                Event::Script {
-                    index: number,
-                    health,
-                },
-            );
-        }
-    }
-
-    /// SIGTERM.
-    pub(crate) fn stop(&mut self, index: usize) {
-        self.note(index, "SIGTERM");
-        self.tell_now(index, Event::Stop);
-        self.kill(index);
-    }
-
-    /// SIGKILL: what the kernel holds stays.
-    pub(crate) fn kill(&mut self, index: usize) {
-        self.note(index, "is gone");
-        let now = self.now;
-        if let Some(node) = self.nodes.get_mut(index) {
-            node.router = None;
-            node.run = Run::Gone;
-            node.age += 1;
-            node.waiting.clear();
-            node.idle_since.get_or_insert(now);
-        }
-    }
-
-    /// SIGSTOP.
-    pub(crate) fn pause(&mut self, index: usize) {
-        let now = self.now;
-        if let Some(node) = self
-            .nodes
-            .get_mut(index)
-            .filter(|node| node.run == Run::Running)
-        {
-            node.run = Run::Paused;
-            node.age += 1;
-            node.idle_since = Some(now);
-            self.note(index, "SIGSTOP");
-        }
-    }
-
-    /// SIGCONT. Packets come before the timer, as a driver should do it, or
-    /// after it, which must do no harm either.
-    pub(crate) fn resume(&mut self, index: usize) {
-        let now = self.now;
-        let timer_first = self.random.bool();
-        let Some(node) = self
-            .nodes
-            .get_mut(index)
-            .filter(|node| node.run == Run::Paused)
-        else {
-            return;
-        };
-        node.run = Run::Running;
-        node.idle_since = None;
-        node.resumed = Some(now);
-        let waiting = std::mem::take(&mut node.waiting);
-        self.note(index, "SIGCONT");
-        if timer_first {
-            self.tell_now(index, Event::Timer);
-        }
-        for event in waiting {
-            // The driver looks again before it believes that an address is gone.
-            let back = self
-                .nodes
-                .get(index)
-                .is_some_and(|node| node.kernel.holds());
-            if !(back && matches!(event, Event::AddressRemoved(_))) {
-                self.tell_now(index, event);
-            }
-        }
-        self.tell_now(index, Event::Timer);
-    }
-
-    pub(crate) fn set_link(&mut self, index: usize, up: bool) {
-        let Some(node) = self.nodes.get_mut(index).filter(|node| node.link_up != up) else {
-            return;
-        };
-        node.link_up = up;
-        self.note(index, if up { "link up" } else { "link down" });
-        self.tell(index, if up { Event::LinkUp } else { Event::LinkDown });
-    }
-
-    pub(crate) fn set_script(&mut self, index: usize, number: usize, health: Health) {
-        let script = self
-            .nodes
-            .get_mut(index)
-            .and_then(|node| node.scripts.get_mut(number));
-        let Some(script) = script.filter(|script| **script != health) else {
-            return;
-        };
-        *script = health;
-        self.note(index, &format!("script {number} {health:?}"));
-        self.tell(
-            index,
-            Event::Script {
-                index: number,
-                health,
-            },
-        );
-    }
-
-    /// Somebody removes the address by hand.
-    pub(crate) fn remove_address(&mut self, index: usize) {
-        if let Some(node) = self.nodes.get_mut(index).filter(|node| node.kernel.holds()) {
-            node.kernel.remove();
-            self.note(index, "address removed by hand");
-            self.tell(index, Event::AddressRemoved(VIP));
-        }
-    }
-
-    pub(crate) fn reload(&mut self, index: usize, settings: Instance) {
-        if let Some(node) = self.nodes.get_mut(index) {
-            node.settings = settings.clone();
-            self.note(index, &format!("reload, priority {}", settings.priority));
-            self.tell(index, Event::Reload(Box::new(settings)));
-        }
-    }
-
-    /// Running masters.
-    pub(crate) fn masters(&self) -> Vec<usize> {
+    /// Running masters of a router.
+    pub(crate) fn masters(&self, seat: usize) -> Vec<usize> {
         (0..self.nodes.len())
-            .filter(|index| self.nodes[*index].state() == Some(State::Master))
+            .filter(|index| self.nodes[*index].state(seat) == Some(State::Master))
             .collect()
+    }
+
+    /// Nothing is due until `time`.
+    pub(crate) fn advance_to(&mut self, time: Time) {
+        self.now = self.now.max(time);
     }
 }

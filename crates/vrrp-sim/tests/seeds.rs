@@ -1,32 +1,13 @@
-//! 256 seeds in a plain test run.
-//!
-//! `VRRP_SIM_SEED=n` replays one seed, `VRRP_SIM_SEEDS=n` runs the first n.
-
-use std::env;
+//! 256 seeds in a plain test run; `cargo xtask sim` runs more, or one alone.
 
 use vrrp_core::settings::Lease;
 use vrrp_sim::{Reassurance, Report, Setup, run};
 
-fn number(name: &str) -> Option<u64> {
-    env::var(name).ok().and_then(|text| text.parse().ok())
-}
-
-fn seeds() -> Vec<u64> {
-    match number("VRRP_SIM_SEED") {
-        Some(seed) => vec![seed],
-        None => (0..number("VRRP_SIM_SEEDS").unwrap_or(256)).collect(),
-    }
-}
-
-fn setup(seed: u64) -> Setup {
-    Setup::drawn(&mut fastrand::Rng::with_seed(seed ^ 0x5e7))
-}
-
 #[test]
 fn no_storm_breaks_an_invariant() {
     let mut total = Report::default();
-    for seed in seeds() {
-        match run(setup(seed), seed) {
+    for seed in 0..256 {
+        match run(Setup::of_seed(seed), seed) {
             Ok(report) => {
                 total.steps += report.steps;
                 total.changes += report.changes;
@@ -41,7 +22,9 @@ fn no_storm_breaks_an_invariant() {
 #[test]
 fn the_same_seed_makes_the_same_run() {
     for seed in 0..4 {
-        let reports: Vec<_> = (0..2).map(|_| run(setup(seed), seed).unwrap()).collect();
+        let reports: Vec<_> = (0..2)
+            .map(|_| run(Setup::of_seed(seed), seed).unwrap())
+            .collect();
         assert_eq!(reports[0], reports[1]);
     }
 }
@@ -51,7 +34,7 @@ fn the_same_seed_makes_the_same_run() {
 #[test]
 fn without_a_lease_nothing_is_promised_about_dead_nodes() {
     for seed in 0..16 {
-        if let Err(breach) = run(setup(seed).with_lease(Lease::Off), seed) {
+        if let Err(breach) = run(Setup::of_seed(seed).with_lease(Lease::Off), seed) {
             panic!("\n{breach}");
         }
     }
@@ -63,7 +46,7 @@ fn without_a_lease_nothing_is_promised_about_dead_nodes() {
 fn keepaliveds_way_leaves_hosts_behind() {
     let breaches: Vec<String> = (0..256)
         .filter_map(|seed| {
-            let setup = setup(seed).with_reassurance(Reassurance::Keepaliveds);
+            let setup = Setup::of_seed(seed).with_reassurance(Reassurance::Keepaliveds);
             run(setup, seed).err().map(|breach| breach.what)
         })
         .collect();

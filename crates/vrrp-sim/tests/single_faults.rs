@@ -191,7 +191,7 @@ fn faults_of_the_backup_are_not_seen() {
 #[test]
 fn an_address_removed_by_hand_is_back_after_one_skew() {
     check(
-        &[(0, Fault::RemoveAddress(MASTER))],
+        &[(0, Fault::RemoveAddress(MASTER, 0))],
         BACKUP_SKEW + SLACK,
         0,
         1,
