@@ -71,8 +71,8 @@ pub(crate) fn settle(setup: &Setup) -> Duration {
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
     /// Pairs of running owners of an address that hear each other, and since
-    /// when.
-    both: BTreeMap<(IpAddr, usize, usize), Time>,
+    /// when with these priorities.
+    both: BTreeMap<(IpAddr, usize, usize), (Time, [u8; 2])>,
     /// Steps at one and the same time.
     crowd: Crowd,
 }
@@ -140,11 +140,18 @@ impl Watch {
                 if !meet(*first, *second) {
                     continue;
                 }
-                let since = *self
+                // An advert that would have ended it says nothing any more once the
+                // order has changed.
+                let priorities =
+                    [*first, *second].map(|index| world.nodes[index].seats[seat].priority());
+                let entry = self
                     .both
                     .entry((address, *first, *second))
-                    .or_insert(world.now);
-                let lasted = until.since(since);
+                    .or_insert((world.now, priorities));
+                if entry.1 != priorities {
+                    *entry = (world.now, priorities);
+                }
+                let lasted = until.since(entry.0);
                 if lasted > two_owners(world.interval) {
                     return Err(format!(
                         "one owner: node{first} and node{second} both hold {address} and hear \
