@@ -5,9 +5,10 @@
 //! [`Target`]s when the process has its final identity, then [`Logger::log`].
 //!
 //! Nothing here ever waits: a full queue drops the line and counts it
-//! ([`Logger::dropped`]), a socket whose reader went away is connected again
+//! ([`Logger::dropped`]), or a [`Backlog`] keeps it for later; a socket whose reader went away is connected again
 //! at the next line if its path can be reached.
 
+mod backlog;
 mod batch;
 mod format;
 mod level;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::SystemTime;
 
+pub use backlog::Backlog;
 pub use batch::Batch;
 pub use format::{DEFAULT_MAX_LEN, Format, Header};
 pub use level::{Facility, Level};
