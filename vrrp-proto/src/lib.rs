@@ -1,16 +1,11 @@
-//! Wire formats of the virtual router: VRRP version 2 over IPv4 (RFC 3768),
-//! gratuitous ARP (RFC 826), unsolicited neighbour advertisements (RFC 4861)
+//! Wire formats of the virtual router: VRRP version 2 over IPv4 (RFC 3768) and
+//! version 3 over IPv4 and IPv6 (RFC 5798, RFC 9568), gratuitous ARP (RFC 826), unsolicited neighbour advertisements (RFC 4861)
 //! and the IPv4 header (RFC 791).
 //!
 //! Bytes from the network come in through one checked door a type
 //! ([`Datagram::from_ipv4`], [`vrrp::decode`], [`arp::Packet::decode`]); what is
 //! behind the door is plain owned data. Nothing in here does IO, reads a clock
 //! or panics on any input.
-//!
-//! Version 3 and IPv6 are not spoken. The types leave room for them: addresses
-//! are [`std::net::IpAddr`], [`vrrp::Version`], [`vrrp::Interval`] and
-//! [`vrrp::Auth`] are enums that can grow, and a [`Datagram`] can be built from
-//! an IPv6 socket, which hands out no header.
 #![warn(missing_docs)]
 #![forbid(unsafe_code)]
 

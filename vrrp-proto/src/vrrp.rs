@@ -1,10 +1,12 @@
-//! The VRRP advertisement (RFC 3768, section 5).
+//! The VRRP advertisement: version 2 (RFC 3768, section 5) over IPv4, version 3
+//! (RFC 5798 and RFC 9568, section 5) over IPv4 and IPv6.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::Datagram;
 use crate::checksum;
+use crate::ipv4::PROTOCOL_VRRP;
 use crate::read::take;
 
 mod error;
@@ -15,7 +17,12 @@ pub use error::DecodeError;
 pub const TYPE_ADVERTISEMENT: u8 = 1;
 /// The multicast group of IPv4 adverts (RFC 3768, 5.2.2).
 pub const GROUP_V4: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 18);
-/// The only time to live a multicast advert may have (RFC 3768, 5.2.3).
+/// The multicast group of IPv6 adverts (RFC 5798, 5.1.2.2).
+pub const GROUP_V6: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0x12);
+/// The longest interval version 3 can write, in hundredths of a second
+/// (RFC 5798, 5.2.7: twelve bits).
+pub const MAX_CENTISECONDS: u16 = 0x0fff;
+/// The only time to live or hop limit a multicast advert may have (RFC 3768, 5.2.3).
 pub const TTL: u8 = 255;
 
 const FIXED_LEN: usize = 8;
@@ -26,6 +33,9 @@ const AUTH_LEN: usize = 8;
 pub enum Version {
     /// RFC 3768: IPv4, whole seconds, an authentication field.
     V2,
+    /// RFC 5798 and RFC 9568: IPv4 and IPv6, hundredths of a second, no
+    /// authentication field.
+    V3,
 }
 
 impl Version {
@@ -34,6 +44,7 @@ impl Version {
     pub const fn number(self) -> u8 {
         match self {
             Self::V2 => 2,
+            Self::V3 => 3,
         }
     }
 }
@@ -43,6 +54,9 @@ impl Version {
 pub enum Interval {
     /// Version 2: whole seconds (RFC 3768, 5.3.7).
     Seconds(u8),
+    /// Version 3: hundredths of a second, at most [`MAX_CENTISECONDS`]
+    /// (RFC 5798, 5.2.7).
+    Centiseconds(u16),
 }
 
 impl fmt::Display for Interval {
@@ -50,6 +64,9 @@ impl fmt::Display for Interval {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Seconds(seconds) => write!(formatter, "{seconds} sec"),
+            Self::Centiseconds(hundredths) => {
+                write!(formatter, "{}ms", u32::from(*hundredths) * 10)
+            }
         }
     }
 }
@@ -116,9 +133,69 @@ pub struct Advert {
     pub interval: Interval,
     /// Authentication.
     pub auth: Auth,
-    /// The virtual addresses, at most 255, all of one family. Addresses of a
-    /// family that does not fit the version are left out when encoding.
+    /// The virtual addresses, at most 255, all of one family. Addresses of
+    /// another family than the packet's are left out when encoding.
     pub addresses: Vec<IpAddr>,
+}
+
+/// Where an advert goes from and to, and whether its checksum says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Path {
+    /// The address it comes from.
+    pub source: IpAddr,
+    /// The address it is sent to, of the same family.
+    pub destination: IpAddr,
+    /// What the checksum of version 3 covers.
+    pub checksum: Checksum,
+}
+
+/// What the checksum covers besides the message. It matters to version 3 over
+/// IPv4 only: version 2 never has a pseudo-header (RFC 3768, 5.3.8), IPv6
+/// always has one (RFC 8200, 8.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Checksum {
+    /// Source, destination, protocol and length: what keepalived, FRR and
+    /// tshark understand by RFC 5798, 5.2.8.
+    #[default]
+    PseudoHeader,
+    /// The same with 224.0.0.18 in the place of a unicast destination, as
+    /// keepalived up to 1.3.6 does it.
+    PseudoHeaderOfGroup,
+    /// The message alone: RFC 9568, 5.2.8 (`v3_checksum_as_v2`).
+    Message,
+}
+
+impl Path {
+    const fn is_ipv4(&self) -> bool {
+        self.source.is_ipv4()
+    }
+
+    /// The checksum of `message`; 0 if it carries a correct one.
+    fn checksum(&self, version: Version, message: &[u8]) -> u16 {
+        let length = u32::try_from(message.len()).unwrap_or(u32::MAX);
+        let length = length.to_be_bytes();
+        match (version, self.source, self.destination) {
+            (Version::V3, IpAddr::V4(source), IpAddr::V4(destination)) => {
+                let destination = match self.checksum {
+                    Checksum::PseudoHeader => destination,
+                    Checksum::PseudoHeaderOfGroup => GROUP_V4,
+                    Checksum::Message => return checksum::internet(&[message]),
+                };
+                let [_, _, high, low] = length;
+                let tail = [0, PROTOCOL_VRRP, high, low];
+                checksum::internet(&[&source.octets(), &destination.octets(), &tail, message])
+            }
+            (Version::V3, IpAddr::V6(source), IpAddr::V6(destination)) => {
+                let next = [0, 0, 0, PROTOCOL_VRRP];
+                let (source, destination) = (source.octets(), destination.octets());
+                checksum::internet(&[&source, &destination, &length, &next, message])
+            }
+            // No packet goes from one family to the other.
+            (Version::V2, _, _) | (Version::V3, IpAddr::V4(_) | IpAddr::V6(_), _) => {
+                checksum::internet(&[message])
+            }
+        }
+    }
 }
 
 /// From whom a receiver takes adverts.
@@ -165,8 +242,10 @@ pub struct Expect<'a> {
     pub senders: Senders<'a>,
     /// Our authentication.
     pub auth: Auth,
-    /// Our advertisement interval.
+    /// Our advertisement interval; only version 2 requires it (RFC 3768, 7.1).
     pub interval: Interval,
+    /// What the checksum of version 3 over IPv4 has to cover.
+    pub checksum: Checksum,
     /// Our virtual addresses. The same number is required always, the same
     /// addresses, in any order, if `list` says so.
     pub addresses: &'a [IpAddr],
@@ -186,66 +265,109 @@ pub enum ListRule {
 impl Advert {
     /// The bytes of the message behind the IP header, with their checksum.
     #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = vec![0; self.encoded_len()];
-        self.emit(&mut bytes);
+    pub fn encode(&self, path: &Path) -> Vec<u8> {
+        let mut bytes = vec![0; self.encoded_len(path)];
+        self.emit(path, &mut bytes);
         bytes
     }
 
     /// Length of the encoded message in bytes.
     #[must_use]
-    pub fn encoded_len(&self) -> usize {
-        FIXED_LEN + self.wire_addresses().count() * 4 + AUTH_LEN
+    pub fn encoded_len(&self, path: &Path) -> usize {
+        let auth = match self.version {
+            Version::V2 => AUTH_LEN,
+            Version::V3 => 0,
+        };
+        FIXED_LEN + self.wire_addresses(path).count() * address_len(path.is_ipv4()) + auth
     }
 
     /// Writes the message over the first [`Self::encoded_len`] bytes of
     /// `buffer` and says how many that were; a shorter buffer is left alone
     /// and 0 returned.
-    pub fn emit(&self, buffer: &mut [u8]) -> usize {
-        let length = self.encoded_len();
+    pub fn emit(&self, path: &Path, buffer: &mut [u8]) -> usize {
+        let length = self.encoded_len(path);
         let Some(buffer) = buffer.get_mut(..length) else {
             return 0;
         };
-        let count = u8::try_from(self.wire_addresses().count()).unwrap_or(u8::MAX);
-        let Interval::Seconds(interval) = self.interval;
+        let count = u8::try_from(self.wire_addresses(path).count()).unwrap_or(u8::MAX);
+        let (interval, auth): ([u8; 2], &[u8]) = match self.version {
+            Version::V2 => (
+                [self.auth.number(), self.interval.whole_seconds()],
+                &self.auth.data(),
+            ),
+            Version::V3 => (self.interval.hundredths().to_be_bytes(), &[]),
+        };
         let fixed = [
             (self.version.number() << 4) | TYPE_ADVERTISEMENT,
             self.vrid,
             self.priority,
             count,
-            self.auth.number(),
-            interval,
-            0,
-            0,
         ];
-        let addresses = self.wire_addresses().flat_map(|address| address.octets());
-        let bytes = fixed.into_iter().chain(addresses).chain(self.auth.data());
-        for (to, from) in buffer.iter_mut().zip(bytes) {
-            *to = from;
+        let mut message = Vec::with_capacity(length);
+        message.extend(fixed);
+        message.extend(interval);
+        message.extend([0, 0]);
+        for address in self.wire_addresses(path) {
+            match address {
+                IpAddr::V4(address) => message.extend(address.octets()),
+                IpAddr::V6(address) => message.extend(address.octets()),
+            }
         }
-        let sum = checksum::internet(&[buffer]).to_be_bytes();
-        if let Some(field) = buffer.get_mut(6..8) {
+        message.extend(auth);
+        let sum = path.checksum(self.version, &message).to_be_bytes();
+        if let Some(field) = message.get_mut(6..8) {
             field.copy_from_slice(&sum);
+        }
+        for (to, from) in buffer.iter_mut().zip(message) {
+            *to = from;
         }
         length
     }
 
-    /// The addresses that can be written: IPv4, at most 255.
-    fn wire_addresses(&self) -> impl Iterator<Item = Ipv4Addr> + '_ {
+    /// The addresses that can be written: of the packet's family, at most 255.
+    fn wire_addresses(&self, path: &Path) -> impl Iterator<Item = IpAddr> + '_ {
+        let v4 = path.is_ipv4();
         self.addresses
             .iter()
-            .filter_map(|address| match address {
-                IpAddr::V4(address) => Some(*address),
-                IpAddr::V6(_) => None,
-            })
+            .copied()
+            .filter(move |address| address.is_ipv4() == v4)
             .take(usize::from(u8::MAX))
     }
 }
 
+impl Interval {
+    /// As version 2 writes it, rounded, 1..=255.
+    fn whole_seconds(self) -> u8 {
+        match self {
+            Self::Seconds(seconds) => seconds,
+            Self::Centiseconds(hundredths) => {
+                let seconds = hundredths.saturating_add(50) / 100;
+                u8::try_from(seconds.max(1)).unwrap_or(u8::MAX)
+            }
+        }
+    }
+
+    /// As version 3 writes it.
+    fn hundredths(self) -> u16 {
+        match self {
+            Self::Seconds(seconds) => u16::from(seconds) * 100,
+            Self::Centiseconds(hundredths) => hundredths,
+        }
+        .min(MAX_CENTISECONDS)
+    }
+}
+
+/// Bytes of an address on the wire.
+const fn address_len(v4: bool) -> usize {
+    if v4 { 4 } else { 16 }
+}
+
 /// Reads an advert and holds it against what the receiver requires
-/// (RFC 3768, 7.1). Where a packet has several faults, the first one found is
-/// told; the order is keepalived's: length, time to live of multicast, version,
-/// authentication, interval, type, count, checksum, addresses, peer.
+/// (RFC 3768, 7.1; RFC 5798, 7.1). Where a packet has several faults, the first
+/// one found is told; the order is keepalived's: length, time to live of
+/// multicast, version, authentication and interval (version 2), type, count,
+/// checksum, addresses, peer. An interval of 0 in version 3, after which
+/// keepalived takes over at once, is a fault here.
 ///
 /// # Errors
 /// See [`DecodeError`].
@@ -263,14 +385,25 @@ pub fn decode(datagram: &Datagram, expect: &Expect<'_>) -> Result<Advert, Decode
             expected: expect.version.number(),
         });
     }
-    let auth = check_auth(message.auth_type, message.auth_data, expect.auth)?;
-    let interval = Interval::Seconds(message.interval);
-    if interval != expect.interval {
-        return Err(DecodeError::Interval {
-            received: interval,
-            expected: expect.interval,
-        });
-    }
+    let [high, low] = message.interval;
+    let (auth, interval) = match expect.version {
+        Version::V2 => {
+            let auth = check_auth(high, message.auth_data, expect.auth)?;
+            let interval = Interval::Seconds(low);
+            if interval != expect.interval {
+                return Err(DecodeError::Interval {
+                    received: interval,
+                    expected: expect.interval,
+                });
+            }
+            (auth, interval)
+        }
+        // The upper four bits are reserved (RFC 5798, 5.2.6).
+        Version::V3 => {
+            let hundredths = u16::from_be_bytes(message.interval) & MAX_CENTISECONDS;
+            (Auth::None, Interval::Centiseconds(hundredths))
+        }
+    };
     if message.kind != TYPE_ADVERTISEMENT {
         return Err(DecodeError::Type {
             received: message.kind,
@@ -283,17 +416,20 @@ pub fn decode(datagram: &Datagram, expect: &Expect<'_>) -> Result<Advert, Decode
             expected: ours.len(),
         });
     }
-    if checksum::internet(&[&datagram.payload]) != 0 {
+    let path = Path {
+        source: datagram.source,
+        destination: datagram.destination,
+        checksum: expect.checksum,
+    };
+    if path.checksum(expect.version, &datagram.payload) != 0 {
         return Err(DecodeError::Checksum {
             version: message.version,
         });
     }
-    let addresses: Vec<IpAddr> = message
-        .addresses
-        .chunks_exact(4)
-        .filter_map(|chunk| <[u8; 4]>::try_from(chunk).ok())
-        .map(IpAddr::from)
-        .collect();
+    if interval == Interval::Centiseconds(0) {
+        return Err(DecodeError::ZeroInterval);
+    }
+    let addresses = message.addresses();
     if expect.list == ListRule::Same
         && let Some(missing) = ours.iter().find(|address| !addresses.contains(address))
     {
@@ -320,32 +456,26 @@ struct Message<'a> {
     vrid: u8,
     priority: u8,
     count: u8,
-    auth_type: u8,
-    interval: u8,
+    /// Version 2: authentication type and seconds; version 3: hundredths.
+    interval: [u8; 2],
     addresses: &'a [u8],
+    v4: bool,
     auth_data: [u8; 8],
 }
 
 impl<'a> Message<'a> {
-    /// The length a message must have follows from its own count and version:
-    /// only version 2 has an authentication field (RFC 5798, 5.2).
+    /// The length a message must have follows from its own count and version,
+    /// and from the family of the packet: only version 2 has an authentication
+    /// field (RFC 5798, 5.2).
     fn split(datagram: &'a Datagram) -> Result<Self, DecodeError> {
         let length = datagram.total_len();
         let (fixed, rest) =
             take::<FIXED_LEN>(&datagram.payload).ok_or(DecodeError::Truncated { length })?;
-        let [
-            version_type,
-            vrid,
-            priority,
-            count,
-            auth_type,
-            interval,
-            _,
-            _,
-        ] = fixed;
+        let [version_type, vrid, priority, count, high, low, _, _] = fixed;
         let (version, kind) = (version_type >> 4, version_type & 0x0f);
         let has_auth = version == Version::V2.number();
-        let addresses_len = usize::from(count) * 4;
+        let v4 = datagram.source.is_ipv4();
+        let addresses_len = usize::from(count) * address_len(v4);
         let needed = FIXED_LEN + addresses_len + if has_auth { AUTH_LEN } else { 0 };
         let expected = datagram.header_len.saturating_add(needed);
         let too_short = DecodeError::TooShort { length, expected };
@@ -364,11 +494,24 @@ impl<'a> Message<'a> {
             vrid,
             priority,
             count,
-            auth_type,
-            interval,
+            interval: [high, low],
             addresses,
+            v4,
             auth_data,
         })
+    }
+
+    fn addresses(&self) -> Vec<IpAddr> {
+        self.addresses
+            .chunks_exact(address_len(self.v4))
+            .filter_map(|chunk| {
+                if self.v4 {
+                    <[u8; 4]>::try_from(chunk).ok().map(IpAddr::from)
+                } else {
+                    <[u8; 16]>::try_from(chunk).ok().map(IpAddr::from)
+                }
+            })
+            .collect()
     }
 }
 

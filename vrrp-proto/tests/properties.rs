@@ -6,10 +6,13 @@ use etherparse::{Ipv4HeaderSlice, NetSlice, SlicedPacket};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use vrrp_proto::ipv4::Header;
-use vrrp_proto::vrrp::{Advert, Auth, Expect, Interval, ListRule, Peer, Senders, Version, decode};
+use vrrp_proto::vrrp::{
+    Advert, Auth, Checksum, Expect, Interval, ListRule, MAX_CENTISECONDS, Path, Peer, Senders,
+    Version, decode,
+};
 use vrrp_proto::{Datagram, arp, ipv4};
 
-fn address() -> impl Strategy<Value = Ipv4Addr> {
+fn address() -> impl Strategy<Value = Ipv4Addr> + Clone {
     any::<[u8; 4]>().prop_map(Ipv4Addr::from)
 }
 
@@ -17,37 +20,78 @@ fn auth() -> impl Strategy<Value = Auth> {
     prop_oneof![Just(Auth::None), any::<[u8; 8]>().prop_map(Auth::Pass)]
 }
 
+/// An advert of any version over any family, and where it goes.
+fn message() -> impl Strategy<Value = (Advert, Path)> {
+    prop_oneof![
+        version_2(),
+        version_3(address().prop_map(IpAddr::V4)),
+        version_3(address_v6())
+    ]
+}
+
+fn address_v6() -> impl Strategy<Value = IpAddr> + Clone {
+    any::<[u8; 16]>().prop_map(IpAddr::from)
+}
+
+fn checksum() -> impl Strategy<Value = Checksum> {
+    prop_oneof![
+        Just(Checksum::PseudoHeader),
+        Just(Checksum::PseudoHeaderOfGroup),
+        Just(Checksum::Message)
+    ]
+}
+
 prop_compose! {
-    fn advert()(
-        vrid: u8, priority: u8, seconds: u8, auth in auth(), addresses in vec(address(), 0..=255),
-    ) -> Advert {
-        Advert {
+    fn version_2()(
+        vrid: u8, priority: u8, seconds: u8, auth in auth(), checksum in checksum(),
+        addresses in vec(address(), 0..=255), source in address(), destination in address(),
+    ) -> (Advert, Path) {
+        let advert = Advert {
             version: Version::V2,
             vrid,
             priority,
             interval: Interval::Seconds(seconds),
             auth,
             addresses: addresses.into_iter().map(IpAddr::V4).collect(),
-        }
+        };
+        (advert, Path { source: source.into(), destination: destination.into(), checksum })
     }
 }
 
-fn datagram(payload: Vec<u8>) -> Datagram {
+prop_compose! {
+    fn version_3(address: impl Strategy<Value = IpAddr> + Clone)(
+        vrid: u8, priority: u8, hundredths in 1..=MAX_CENTISECONDS, checksum in checksum(),
+        addresses in vec(address.clone(), 0..=255), source in address.clone(), destination in address,
+    ) -> (Advert, Path) {
+        let advert = Advert {
+            version: Version::V3,
+            vrid,
+            priority,
+            interval: Interval::Centiseconds(hundredths),
+            auth: Auth::None,
+            addresses,
+        };
+        (advert, Path { source, destination, checksum })
+    }
+}
+
+fn datagram(path: &Path, payload: Vec<u8>) -> Datagram {
     Datagram {
-        source: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
-        destination: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2)),
+        source: path.source,
+        destination: path.destination,
         ttl: 255,
-        header_len: 20,
+        header_len: if path.source.is_ipv4() { 20 } else { 0 },
         payload,
     }
 }
 
-fn expectation(advert: &Advert) -> Expect<'_> {
+fn expectation<'a>(advert: &'a Advert, path: &Path) -> Expect<'a> {
     Expect {
         version: advert.version,
         senders: Senders::OnLink,
         auth: advert.auth,
         interval: advert.interval,
+        checksum: path.checksum,
         addresses: &advert.addresses,
         list: ListRule::Same,
     }
@@ -55,50 +99,51 @@ fn expectation(advert: &Advert) -> Expect<'_> {
 
 proptest! {
     #[test]
-    fn adverts_survive_the_round_trip(advert in advert()) {
-        let bytes = advert.encode();
-        prop_assert_eq!(bytes.len(), advert.encoded_len());
+    fn adverts_survive_the_round_trip((advert, path) in message()) {
+        let bytes = advert.encode(&path);
+        prop_assert_eq!(bytes.len(), advert.encoded_len(&path));
         let mut buffer = vec![0xa5; bytes.len()];
-        advert.emit(&mut buffer);
+        advert.emit(&path, &mut buffer);
         prop_assert_eq!(&buffer, &bytes);
-        prop_assert_eq!(decode(&datagram(bytes), &expectation(&advert)), Ok(advert));
+        let expect = expectation(&advert, &path);
+        prop_assert_eq!(decode(&datagram(&path, bytes), &expect), Ok(advert.clone()));
     }
 
     /// One changed bit never goes through unseen: the checksum, the length or
     /// a comparison catches it. Only the data bytes of an advert without
     /// authentication may change nothing but the checksum.
     #[test]
-    fn one_flipped_bit_is_caught(advert in advert(), at: prop::sample::Index, bit in 0..8_u8) {
-        let mut bytes = advert.encode();
+    fn one_flipped_bit_is_caught((advert, path) in message(), at: prop::sample::Index, bit in 0..8_u8) {
+        let mut bytes = advert.encode(&path);
         let at = at.index(bytes.len());
         bytes[at] ^= 1 << bit;
-        prop_assert!(decode(&datagram(bytes), &expectation(&advert)).is_err());
+        prop_assert!(decode(&datagram(&path, bytes), &expectation(&advert, &path)).is_err());
     }
 
     #[test]
-    fn no_bytes_make_a_decoder_panic(bytes in vec(any::<u8>(), 0..200), advert in advert(), ttl: u8) {
+    fn no_bytes_make_a_decoder_panic(bytes in vec(any::<u8>(), 0..200), (advert, path) in message(), ttl: u8) {
         let _ = Header::decode(&bytes);
         let _ = ipv4::checksum_is_valid(&bytes);
         let _ = arp::Packet::decode(&bytes);
         if let Ok(datagram) = Datagram::from_ipv4(&bytes) {
-            let _ = decode(&datagram, &expectation(&advert));
+            let _ = decode(&datagram, &expectation(&advert, &path));
         }
-        let peers = [Peer::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)))];
-        let expect = Expect { senders: Senders::Peers(&peers), ..expectation(&advert) };
-        let _ = decode(&Datagram { ttl, ..datagram(bytes) }, &expect);
+        let peers = [Peer::new(path.source)];
+        let expect = Expect { senders: Senders::Peers(&peers), ..expectation(&advert, &path) };
+        let _ = decode(&Datagram { ttl, ..datagram(&path, bytes) }, &expect);
     }
 
     /// Random bytes are nearly always dropped at the length; these get further.
     #[test]
-    fn bytes_that_look_like_an_advert_do_not_panic(advert in advert(), changes in vec((any::<prop::sample::Index>(), any::<u8>()), 0..4), cut: prop::sample::Index) {
-        let mut bytes = advert.encode();
+    fn bytes_that_look_like_an_advert_do_not_panic((advert, path) in message(), changes in vec((any::<prop::sample::Index>(), any::<u8>()), 0..4), cut: prop::sample::Index) {
+        let mut bytes = advert.encode(&path);
         for (at, to) in changes {
             let at = at.index(bytes.len());
             bytes[at] = to;
         }
-        let _ = decode(&datagram(bytes.clone()), &expectation(&advert));
+        let _ = decode(&datagram(&path, bytes.clone()), &expectation(&advert, &path));
         bytes.truncate(cut.index(bytes.len()));
-        prop_assert!(decode(&datagram(bytes), &expectation(&advert)).is_err());
+        prop_assert!(decode(&datagram(&path, bytes), &expectation(&advert, &path)).is_err());
     }
 
     #[test]

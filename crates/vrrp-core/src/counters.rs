@@ -56,7 +56,7 @@ impl Counters {
             DecodeError::Count { .. } | DecodeError::Address { .. } => {
                 &mut self.address_list_errors
             }
-            DecodeError::Interval { .. } => &mut self.interval_errors,
+            DecodeError::Interval { .. } | DecodeError::ZeroInterval => &mut self.interval_errors,
             DecodeError::Checksum { .. } => &mut self.checksum_errors,
             DecodeError::Truncated { .. }
             | DecodeError::TooShort { .. }

@@ -15,6 +15,17 @@ pub enum Health {
     Down,
 }
 
+/// How a tracked thing stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Standing {
+    /// The interface is up, enough processes run.
+    Up,
+    /// It is not.
+    Down,
+    /// The number in a file.
+    Number(i32),
+}
+
 /// Something that happened. Events may come in any order and any state; one
 /// that means nothing in the present state does nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +54,15 @@ pub enum Event {
         index: usize,
         /// The judgement.
         health: Health,
+    },
+    /// How what `settings.trackers[index]` tracks stands; sent before
+    /// [`Event::Start`] and whenever it changes (repeating does no harm). What
+    /// nobody spoke of counts as well and adds nothing.
+    Tracker {
+        /// Index into [`Instance::trackers`].
+        index: usize,
+        /// How it stands.
+        standing: Standing,
     },
     /// Somebody else, or the kernel when a lease ran out, removed one of our
     /// virtual addresses. Echoes of our own removals are not handed in, nor is

@@ -31,7 +31,7 @@ pub mod time;
 
 pub use action::{Action, Notification};
 pub use counters::Counters;
-pub use event::{Event, Health};
+pub use event::{Event, Health, Standing};
 pub use log::{Detail, InstanceLine, Level, LogLine, StartFault};
 pub use router::VirtualRouter;
 pub use state::State;

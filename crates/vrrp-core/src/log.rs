@@ -176,6 +176,16 @@ pub enum InstanceLine {
     PreemptDelayStarted(Duration),
     /// `stop preempt delay`
     PreemptDelayStopped,
+    /// `advertisement interval updated from 1000ms to 2500ms by master`
+    /// (version 3).
+    IntervalAdopted {
+        /// Until now.
+        from: Duration,
+        /// From now on.
+        to: Duration,
+    },
+    /// `Setting unicast VRRPv3 checksum to old version`
+    OldChecksum,
     /// `Receive advertisement timeout`
     AdvertTimeout,
     /// `setting VIPs.`
@@ -274,9 +284,11 @@ impl InstanceLine {
             | Self::HigherReceived { .. }
             | Self::HigherAddressReceived { .. }
             | Self::TwoOwners
+            | Self::OldChecksum
             | Self::LeaseExpired { .. }
             | Self::ListeningAgain { .. } => Detail::Always,
             Self::PreemptDelayStarted(_)
+            | Self::IntervalAdopted { .. }
             | Self::PreemptDelayStopped
             | Self::AdvertTimeout
             | Self::SettingAddresses
@@ -406,6 +418,15 @@ impl fmt::Display for InstanceLine {
             ),
             Self::PreemptDelayStarted(delay) => write!(formatter, "start preempt delay ({delay})"),
             Self::PreemptDelayStopped => formatter.write_str("stop preempt delay"),
+            Self::IntervalAdopted { from, to } => write!(
+                formatter,
+                "advertisement interval updated from {}ms to {}ms by master",
+                from.as_millis(),
+                to.as_millis()
+            ),
+            Self::OldChecksum => {
+                formatter.write_str("Setting unicast VRRPv3 checksum to old version")
+            }
             Self::AdvertTimeout => formatter.write_str("Receive advertisement timeout"),
             Self::SettingAddresses => formatter.write_str("setting VIPs."),
             Self::RemovingAddresses => formatter.write_str("removing VIPs."),

@@ -5,10 +5,10 @@ use std::net::IpAddr;
 
 use crate::action::{Action, Notification};
 use crate::counters::Counters;
-use crate::event::{Event, Health};
+use crate::event::{Event, Health, Standing};
 use crate::lease::LeasePlan;
 use crate::log::{InstanceLine, LogLine};
-use crate::settings::Instance;
+use crate::settings::{Checksum, Instance, OldChecksum};
 use crate::state::State;
 use crate::time::{Duration, Time};
 use timers::Timers;
@@ -58,6 +58,8 @@ pub struct VirtualRouter {
     source: Source,
     /// Judgements in the order of `settings.scripts`; `None` before the first.
     scripts: Vec<Option<Health>>,
+    /// How things stand in the order of `settings.trackers`.
+    trackers: Vec<Option<Standing>>,
 
     /// `settings.priority`, or 254 after a second owner was met.
     base_priority: u8,
@@ -65,6 +67,11 @@ pub struct VirtualRouter {
     preempt_delay: PreemptDelay,
     /// Who sent the last advert accepted as backup.
     last_master: Option<IpAddr>,
+    /// Master_Adver_Interval (RFC 5798, 6.1): the master's in version 3, ours
+    /// in version 2 and before anybody spoke.
+    master_interval: Duration,
+    /// How our checksums are made.
+    checksum: Checksum,
     /// When a lower advert was answered last.
     last_answer: Option<Time>,
     /// When the kernel removes the addresses unless they are refreshed.
@@ -117,10 +124,13 @@ impl VirtualRouter {
             link: Link::Up,
             source: Source::Assumed,
             scripts: vec![None; settings.scripts.len()],
+            trackers: vec![None; settings.trackers.len()],
             base_priority: settings.priority.get(),
             effective_priority: settings.priority.get(),
             preempt_delay: PreemptDelay::Idle,
             last_master: None,
+            master_interval: settings.advert_interval,
+            checksum: Checksum::default(),
             last_answer: None,
             lease_until: None,
             garps: VecDeque::new(),
@@ -140,6 +150,10 @@ impl VirtualRouter {
             .map(|item| item.address)
             .collect();
         self.lease = self.settings.lease_plan();
+        self.checksum = match self.settings.old_checksum {
+            OldChecksum::Mirror | OldChecksum::Never => self.settings.checksum,
+            OldChecksum::Always => Checksum::PseudoHeaderOfGroup,
+        };
     }
 
     /// Something happened at `now`. Time that runs backwards counts as
@@ -188,6 +202,11 @@ impl VirtualRouter {
                 Event::Script { index, health },
             ) => self.script_judged(index, health),
 
+            (
+                State::Init | State::Backup | State::Master | State::Fault,
+                Event::Tracker { index, standing },
+            ) => self.tracker_stands(index, standing),
+
             (State::Init | State::Backup | State::Fault, Event::AddressRemoved(_)) => {}
             (State::Master, Event::AddressRemoved(address)) => self.address_removed(address),
 
@@ -227,6 +246,12 @@ impl VirtualRouter {
         self.effective_priority
     }
 
+    /// What the checksums of the adverts to send cover.
+    #[must_use]
+    pub const fn checksum(&self) -> Checksum {
+        self.checksum
+    }
+
     /// The settings in force.
     #[must_use]
     pub const fn settings(&self) -> &Instance {
@@ -256,11 +281,13 @@ impl VirtualRouter {
     }
 
     fn master_down(&self) -> Duration {
-        self.settings.master_down(self.effective_priority)
+        self.settings
+            .master_down_behind(self.effective_priority, self.master_interval)
     }
 
     fn skew(&self) -> Duration {
-        self.settings.skew(self.effective_priority)
+        self.settings
+            .skew_behind(self.effective_priority, self.master_interval)
     }
 }
 

@@ -3,9 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU8;
 
-use vrrp_proto::vrrp::Interval;
+use vrrp_proto::vrrp::{Interval, MAX_CENTISECONDS};
 
-pub use vrrp_proto::vrrp::{Auth, Peer, Version};
+pub use vrrp_proto::vrrp::{Auth, Checksum, Peer, Version};
 
 pub use crate::lease::{Lease, LeasePlan, MIN_LEASE_SECONDS};
 use crate::time::Duration;
@@ -19,14 +19,22 @@ pub struct Instance {
     pub interface: String,
     /// Virtual router id, 1..=255.
     pub vrid: NonZeroU8,
-    /// Protocol version.
+    /// Protocol version; IPv6 is [`Version::V3`] always.
     pub version: Version,
+    /// The family of adverts and of the advertised addresses.
+    pub family: Family,
+    /// What the checksum of version 3 over IPv4 covers
+    /// (`v3_checksum_as_v2`).
+    pub checksum: Checksum,
+    /// `old_unicast_checksum`
+    pub old_checksum: OldChecksum,
     /// `state`: a wish, decisive only for priority 255.
     pub initial: Initial,
     /// `priority`, 1..=255. 255 is the address owner, whom script weights do
     /// not touch.
     pub priority: NonZeroU8,
-    /// `advert_int`; whole seconds 1..=255 in version 2.
+    /// `advert_int`; whole seconds 1..=255 in version 2, hundredths of a
+    /// second up to 40.95 s in version 3.
     pub advert_interval: Duration,
     /// `down_timer_adverts`, 1..=100: missed adverts before the master counts
     /// as down.
@@ -43,6 +51,8 @@ pub struct Instance {
     pub excluded: Vec<Address>,
     /// `track_script`, in order.
     pub scripts: Vec<Script>,
+    /// `track_interface`, `track_file`, `track_process`, in order.
+    pub trackers: Vec<Tracker>,
     /// Gratuitous ARP.
     pub garp: Garp,
     /// Kernel lifetime of the addresses.
@@ -69,6 +79,40 @@ pub enum Initial {
     Master,
     /// `state BACKUP`
     Backup,
+}
+
+/// An address family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Family {
+    /// IPv4
+    V4,
+    /// IPv6
+    V6,
+}
+
+impl Family {
+    /// The family of an address.
+    #[must_use]
+    pub const fn of(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(_) => Self::V4,
+            IpAddr::V6(_) => Self::V6,
+        }
+    }
+}
+
+/// How checksums of version 3 over unicast IPv4 are dealt with that cover the
+/// multicast group in the place of the destination, as keepalived made them up
+/// to 1.3.6.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum OldChecksum {
+    /// They are accepted; once one came, ours are made the same way.
+    #[default]
+    Mirror,
+    /// `old_unicast_checksum`: ours are made that way from the start.
+    Always,
+    /// `old_unicast_checksum never`: such packets are dropped.
+    Never,
 }
 
 /// Whether something is watched.
@@ -214,6 +258,32 @@ pub struct Script {
     pub sense: Sense,
 }
 
+/// One line of `track_interface`, `track_file` or `track_process`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tracker {
+    /// What is tracked.
+    pub kind: TrackerKind,
+    /// Name of the interface, of the `track_file` or of the `track_process`.
+    pub name: String,
+    /// The weight in force here, -254..=254. For an interface or a process as
+    /// with [`Script::weight`]; for a file the number it holds is multiplied
+    /// with it, and 0 means that any other number than 0 is a fault.
+    pub weight: i16,
+    /// Whether the sign of the weight is flipped.
+    pub sense: Sense,
+}
+
+/// What a [`Tracker`] tracks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TrackerKind {
+    /// Whether an interface is up.
+    Interface,
+    /// The number in a file.
+    File,
+    /// Whether enough processes run.
+    Process,
+}
+
 /// `reverse`
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Sense {
@@ -275,6 +345,9 @@ impl Instance {
             interface: interface.to_owned(),
             vrid,
             version: Version::V2,
+            family: Family::V4,
+            checksum: Checksum::PseudoHeader,
+            old_checksum: OldChecksum::Mirror,
             initial: Initial::Backup,
             priority: const { NonZeroU8::new(100).unwrap() },
             advert_interval: Duration::from_secs(1),
@@ -288,6 +361,7 @@ impl Instance {
             addresses: Vec::new(),
             excluded: Vec::new(),
             scripts: Vec::new(),
+            trackers: Vec::new(),
             garp: Garp::default(),
             lease: Lease::Auto,
             track_link: Track::Yes,
@@ -305,33 +379,70 @@ impl Instance {
         self.addresses.iter().chain(&self.excluded)
     }
 
-    /// The skew of `priority`: (256 - priority) / 256 of a second in version 2
-    /// (RFC 3768, 6.1).
+    /// The skew of `priority` behind a master that advertises as often as this
+    /// instance would; see [`Instance::skew_behind`].
     #[must_use]
     pub fn skew(&self, priority: u8) -> Duration {
-        match self.version {
-            Version::V2 => Duration::from_secs(256 - u64::from(priority)).part(256),
-        }
+        self.skew_behind(priority, self.advert_interval)
     }
 
-    /// Master_Down_Interval for `priority` (RFC 3768, 6.1).
+    /// Skew_Time of `priority`: (256 - priority) / 256 of a second in version 2
+    /// (RFC 3768, 6.1), of the master's advertisement interval in version 3
+    /// (RFC 5798, 6.1).
+    #[must_use]
+    pub fn skew_behind(&self, priority: u8, master_interval: Duration) -> Duration {
+        let unit = match self.version {
+            Version::V2 => Duration::from_secs(1),
+            Version::V3 => master_interval,
+        };
+        unit.times(256 - u64::from(priority)).part(256)
+    }
+
+    /// Master_Down_Interval for `priority` (RFC 3768, 6.1) behind a master that
+    /// advertises as often as this instance would.
     #[must_use]
     pub fn master_down(&self, priority: u8) -> Duration {
-        self.silence() + self.skew(priority)
+        self.master_down_behind(priority, self.advert_interval)
+    }
+
+    /// Master_Down_Interval for `priority` behind a master that advertises
+    /// every `master_interval` (RFC 5798, 6.1).
+    #[must_use]
+    pub fn master_down_behind(&self, priority: u8, master_interval: Duration) -> Duration {
+        self.silence_of(master_interval) + self.skew_behind(priority, master_interval)
+    }
+
+    /// Missed adverts times `master_interval`.
+    #[must_use]
+    pub fn silence_of(&self, master_interval: Duration) -> Duration {
+        master_interval.times(u64::from(self.down_timer_adverts))
     }
 
     /// How long every backup waits at least before it takes over:
     /// Master_Down_Interval without skew.
     #[must_use]
     pub fn silence(&self) -> Duration {
-        self.advert_interval
-            .times(u64::from(self.down_timer_adverts))
+        self.silence_of(self.advert_interval)
     }
 
-    /// The interval as it stands in adverts: whole seconds, 1..=255.
+    /// The interval as it stands in adverts: whole seconds, 1..=255, in version
+    /// 2, hundredths of a second, 1..=4095, in version 3.
     #[must_use]
     pub fn wire_interval(&self) -> Interval {
-        let seconds = (self.advert_interval + Duration::from_millis(500)).as_secs();
-        Interval::Seconds(u8::try_from(seconds.clamp(1, 255)).unwrap_or(u8::MAX))
+        let rounded = |unit: Duration| {
+            let nanos = unit.as_nanos().max(1);
+            (self.advert_interval.as_nanos().saturating_add(nanos / 2)) / nanos
+        };
+        match self.version {
+            Version::V2 => {
+                let seconds = rounded(Duration::from_secs(1)).clamp(1, 255);
+                Interval::Seconds(u8::try_from(seconds).unwrap_or(u8::MAX))
+            }
+            Version::V3 => {
+                let most = MAX_CENTISECONDS;
+                let hundredths = rounded(Duration::from_millis(10)).clamp(1, u64::from(most));
+                Interval::Centiseconds(u16::try_from(hundredths).unwrap_or(most))
+            }
+        }
     }
 }

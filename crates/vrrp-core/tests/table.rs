@@ -6,8 +6,8 @@
 mod common;
 
 use common::{Bench, PEER, VIP, effects, ip, millis, plain, reference, script};
-use vrrp_core::settings::Sense;
-use vrrp_core::{Event, Health, State};
+use vrrp_core::settings::{Sense, Tracker, TrackerKind};
+use vrrp_core::{Event, Health, Standing, State};
 
 /// One of each kind of event, and of each kind of packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +29,9 @@ enum Kind {
     UnweightedUp,
     UnweightedDown,
     UnknownScript,
+    TrackedUp,
+    TrackedDown,
+    UnknownTracker,
     OurAddressRemoved,
     OtherAddressRemoved,
     SameSettings,
@@ -39,7 +42,7 @@ enum Kind {
 
 use Kind::*;
 
-const KINDS: [Kind; 23] = [
+const KINDS: [Kind; 26] = [
     Start,
     LowerAdvert,
     EqualAdvert,
@@ -57,6 +60,9 @@ const KINDS: [Kind; 23] = [
     UnweightedUp,
     UnweightedDown,
     UnknownScript,
+    TrackedUp,
+    TrackedDown,
+    UnknownTracker,
     OurAddressRemoved,
     OtherAddressRemoved,
     SameSettings,
@@ -88,6 +94,7 @@ const fn kinds_of(event: &Event) -> &'static [Kind] {
             UnweightedDown,
             UnknownScript,
         ],
+        Event::Tracker { .. } => &[TrackedUp, TrackedDown, UnknownTracker],
         Event::AddressRemoved(_) => &[OurAddressRemoved, OtherAddressRemoved],
         Event::Reload(_) => &[SameSettings, OtherPriority, OtherVrid],
         Event::Stop => &[Stop],
@@ -102,6 +109,12 @@ fn router_in(state: State) -> Bench {
         script("weighted", 10, Sense::Normal),
         script("unweighted", 0, Sense::Normal),
     ];
+    settings.trackers = vec![Tracker {
+        kind: TrackerKind::Interface,
+        name: "eth1".to_owned(),
+        weight: 0,
+        sense: Sense::Normal,
+    }];
     let mut bench = Bench::new(settings);
     match state {
         // Running, and waiting for the script.
@@ -126,6 +139,10 @@ fn router_in(state: State) -> Bench {
     }
     assert_eq!(bench.router.state(), state);
     bench
+}
+
+const fn tracker(index: usize, standing: Standing) -> Event {
+    Event::Tracker { index, standing }
 }
 
 fn make(kind: Kind, bench: &mut Bench) -> Event {
@@ -173,6 +190,9 @@ fn make(kind: Kind, bench: &mut Bench) -> Event {
             index: 7,
             health: Health::Down,
         },
+        TrackedUp => tracker(0, Standing::Up),
+        TrackedDown => tracker(0, Standing::Down),
+        UnknownTracker => tracker(7, Standing::Down),
         OurAddressRemoved => Event::AddressRemoved(ip(VIP)),
         OtherAddressRemoved => Event::AddressRemoved(ip("192.0.2.1")),
         SameSettings => Event::Reload(Box::new(settings)),
@@ -203,8 +223,10 @@ fn row(kind: Kind) -> [Cell; 4] {
     let [init, backup, master, fault] = nothing;
     match kind {
         // INIT here is running already.
-        Start | BadPacket | EarlyTimer | LinkUp | SourcePresent | UnknownScript
-        | OtherAddressRemoved | WeightedDown | SameSettings | OtherPriority => nothing,
+        Start | BadPacket | EarlyTimer | LinkUp | SourcePresent | UnknownScript | TrackedUp
+        | UnknownTracker | OtherAddressRemoved | WeightedDown | SameSettings | OtherPriority => {
+            nothing
+        }
         LowerAdvert | EqualAdvert => [init, backup, (Master, ANSWER), fault],
         HigherAdvert => [
             init,
@@ -222,7 +244,7 @@ fn row(kind: Kind) -> [Cell; 4] {
             (Master, "advert 100"),
             fault,
         ],
-        LinkDown | SourceGone => [
+        LinkDown | SourceGone | TrackedDown => [
             (Fault, "notify FAULT 100"),
             (Fault, "notify FAULT 100"),
             (Fault, TO_FAULT_FROM_MASTER),

@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 
-use vrrp_core::{Action, Duration, Event, State, Time};
+use vrrp_core::settings::Checksum;
+use vrrp_core::{Action, Duration, Event, State, Time, VirtualRouter};
 use vrrp_proto::Datagram;
+use vrrp_proto::vrrp::Path;
 
 use crate::kernel::Expiry;
 use crate::node::{Node, Run};
@@ -233,14 +235,19 @@ impl World {
         match action {
             Action::SendAdvert(advert) => {
                 self.note(index, &format!("router{seat} advert {}", advert.priority));
-                let payload = advert.encode();
+                let checksum = self.checksum_of(index, seat);
                 for to in 0..self.nodes.len() {
-                    let datagram = Datagram {
+                    let path = Path {
                         source: source(index),
                         destination: source(to),
+                        checksum,
+                    };
+                    let datagram = Datagram {
+                        source: path.source,
+                        destination: path.destination,
                         ttl: 255,
                         header_len: 20,
-                        payload: payload.clone(),
+                        payload: advert.encode(&path),
                     };
                     self.send(index, to, Due::Arrive { to, seat, datagram });
                 }
@@ -263,6 +270,12 @@ impl World {
             Action::Notify { .. } => {}
             Action::Log(line) => self.note(index, &line.to_string()),
         }
+    }
+
+    fn checksum_of(&self, index: usize, seat: usize) -> Checksum {
+        let seat = self.nodes.get(index).and_then(|node| node.seats.get(seat));
+        let router = seat.and_then(|seat| seat.router.as_ref());
+        router.map(VirtualRouter::checksum).unwrap_or_default()
     }
 
     fn set_address(&mut self, index: usize, address: IpAddr, lifetime: Option<u32>) {

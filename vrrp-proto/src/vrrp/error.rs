@@ -104,6 +104,10 @@ pub enum DecodeError {
         /// Ours.
         expected: Interval,
     },
+    /// A master of version 3 that says it speaks without pause. keepalived
+    /// counts it as down at once; it has no words for it.
+    #[error("received an advertisement interval of 0")]
+    ZeroInterval,
     /// The number of addresses is right, but one of ours is not among them.
     #[error("ip address associated with VRID {vrid} not present in MASTER advert: {missing}")]
     Address {

@@ -4,6 +4,13 @@ const VIP: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 254, 253));
 const MASTER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 254, 252));
 const BACKUP: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 254, 251));
 
+/// Version 2 looks at nothing of it.
+const PATH: Path = Path {
+    source: MASTER,
+    destination: BACKUP,
+    checksum: Checksum::PseudoHeader,
+};
+
 /// Bytes from hex with blanks.
 fn hex(text: &str) -> Vec<u8> {
     let digits: Vec<u8> = text.bytes().filter(u8::is_ascii_hexdigit).collect();
@@ -74,13 +81,14 @@ fn expect(addresses: &[IpAddr]) -> Expect<'_> {
         auth: Auth::pass(b"k8s-lb@lab"),
         interval: Interval::Seconds(1),
         addresses,
+        checksum: Checksum::PseudoHeader,
         list: ListRule::Same,
     }
 }
 
 /// Encodes, changes bytes, and mends the checksum.
 fn altered(advert: &Advert, change: impl FnOnce(&mut Vec<u8>)) -> Datagram {
-    let mut bytes = advert.encode();
+    let mut bytes = advert.encode(&PATH);
     change(&mut bytes);
     if bytes.len() >= 8 {
         bytes[6..8].fill(0);
@@ -108,14 +116,14 @@ fn captured_packets_decode_to_their_meaning() {
 #[test]
 fn meanings_encode_to_the_captured_packets() {
     for (name, bytes, advert) in golden() {
-        assert_eq!(advert.encode(), bytes, "{name}");
+        assert_eq!(advert.encode(&PATH), bytes, "{name}");
         // A buffer full of rubbish shows a field that was not written.
         let mut buffer = vec![0xa5; bytes.len() + 3];
-        assert_eq!(advert.emit(&mut buffer), bytes.len(), "{name}");
+        assert_eq!(advert.emit(&PATH, &mut buffer), bytes.len(), "{name}");
         assert_eq!(buffer[..bytes.len()], bytes, "{name}");
         assert_eq!(buffer[bytes.len()..], [0xa5; 3], "{name}");
         let mut short = vec![0xa5; bytes.len() - 1];
-        assert_eq!(advert.emit(&mut short), 0, "{name}");
+        assert_eq!(advert.emit(&PATH, &mut short), 0, "{name}");
         assert!(short.iter().all(|byte| *byte == 0xa5), "{name}");
     }
 }
@@ -147,12 +155,12 @@ fn faults_are_told_apart() {
     };
     let cases = [
         (
-            from_master(one.encode()[..7].to_vec()),
+            from_master(one.encode(&PATH)[..7].to_vec()),
             DecodeError::Truncated { length: 27 },
             "IPv4 VRRP packet too short - 27 bytes",
         ),
         (
-            from_master(one.encode()[..8].to_vec()),
+            from_master(one.encode(&PATH)[..8].to_vec()),
             DecodeError::TooShort {
                 length: 28,
                 expected: 40,
@@ -160,7 +168,7 @@ fn faults_are_told_apart() {
             "vrrp packet too short, length 28 and expect 40",
         ),
         (
-            from_master(one.encode()[..19].to_vec()),
+            from_master(one.encode(&PATH)[..19].to_vec()),
             DecodeError::TooShort {
                 length: 39,
                 expected: 40,
@@ -249,7 +257,7 @@ fn faults_are_told_apart() {
             "Invalid packet type. 2 and expect 1",
         ),
         (
-            from_master(two.encode()),
+            from_master(two.encode(&PATH)),
             DecodeError::Count {
                 received: 2,
                 expected: 1,
@@ -258,7 +266,7 @@ fn faults_are_told_apart() {
         ),
         (
             from_master({
-                let mut bytes = one.encode();
+                let mut bytes = one.encode(&PATH);
                 bytes[6] ^= 1;
                 bytes
             }),
@@ -267,7 +275,7 @@ fn faults_are_told_apart() {
         ),
         (
             from_master({
-                let mut bytes = one.encode();
+                let mut bytes = one.encode(&PATH);
                 bytes[6..8].fill(0);
                 bytes
             }),
@@ -275,7 +283,7 @@ fn faults_are_told_apart() {
             "Invalid VRRPv2 checksum",
         ),
         (
-            from_master(other.encode()),
+            from_master(other.encode(&PATH)),
             DecodeError::Address {
                 vrid: 60,
                 missing: VIP,
@@ -314,6 +322,7 @@ fn the_first_of_two_faults_is_keepaliveds() {
         DecodeError::Interval { .. } => "interval",
         DecodeError::Address { .. } => "address",
         DecodeError::Checksum { .. } => "checksum",
+        DecodeError::ZeroInterval => "zero interval",
     };
     let ours = [VIP];
     let bad_sum = |mut datagram: Datagram| {
@@ -325,7 +334,7 @@ fn the_first_of_two_faults_is_keepaliveds() {
     };
     check(&bad_sum(altered(&one, |bytes| bytes[19] = 0)), "password");
     check(&bad_sum(altered(&one, |bytes| bytes[0] = 0x22)), "type");
-    check(&bad_sum(from_master(two.encode())), "count");
+    check(&bad_sum(from_master(two.encode(&PATH))), "count");
     check(&bad_sum(altered(&one, |bytes| bytes[5] = 2)), "interval");
     check(&bad_sum(altered(&one, |bytes| bytes.push(0))), "long");
     check(
@@ -368,11 +377,11 @@ fn the_first_of_two_faults_is_keepaliveds() {
         ..expect(&ours)
     };
     assert_eq!(
-        name(decode(&from_master(two.encode()), &peers_only)),
+        name(decode(&from_master(two.encode(&PATH)), &peers_only)),
         "count"
     );
     assert_eq!(
-        name(decode(&from_master(one.encode()), &peers_only)),
+        name(decode(&from_master(one.encode(&PATH)), &peers_only)),
         "source"
     );
 }
@@ -382,7 +391,7 @@ fn who_may_send() {
     let packet = |source, ttl| Datagram {
         source,
         ttl,
-        ..from_master(reference().encode())
+        ..from_master(reference().encode(&PATH))
     };
     let ours = [VIP];
     let result = |senders, source, ttl| {
@@ -454,7 +463,7 @@ fn what_is_accepted_although_it_looks_odd() {
     assert_eq!(decode(&rubbish, &no_auth), Ok(open));
     // A password where none is expected is a fault all the same.
     assert_eq!(
-        decode(&from_master(reference().encode()), &no_auth),
+        decode(&from_master(reference().encode(&PATH)), &no_auth),
         Err(DecodeError::AuthType {
             received: 1,
             expected: 0
@@ -467,14 +476,14 @@ fn what_is_accepted_although_it_looks_odd() {
         ..reference()
     };
     let ours = [VIP, v4("10.0.254.254")];
-    assert!(decode(&from_master(swapped.encode()), &expect(&ours)).is_ok());
+    assert!(decode(&from_master(swapped.encode(&PATH)), &expect(&ours)).is_ok());
     // One of them twice is not both of them.
     let twice = Advert {
         addresses: vec![VIP, VIP],
         ..reference()
     };
     assert_eq!(
-        decode(&from_master(twice.encode()), &expect(&ours)),
+        decode(&from_master(twice.encode(&PATH)), &expect(&ours)),
         Err(DecodeError::Address {
             vrid: 60,
             missing: ours[1]
@@ -485,12 +494,12 @@ fn what_is_accepted_although_it_looks_odd() {
         list: ListRule::SameCount,
         ..expect(&ours)
     };
-    assert!(decode(&from_master(twice.encode()), &count_only).is_ok());
+    assert!(decode(&from_master(twice.encode(&PATH)), &count_only).is_ok());
 }
 
 #[test]
 fn ip_options_count_as_length() {
-    let mut datagram = from_master(reference().encode()[..12].to_vec());
+    let mut datagram = from_master(reference().encode(&PATH)[..12].to_vec());
     datagram.header_len = 24;
     assert_eq!(
         decode(&datagram, &expect(&[VIP])).unwrap_err().to_string(),
@@ -513,11 +522,199 @@ fn addresses_that_do_not_fit_are_left_out() {
         addresses: vec![v4("fe80::1"), VIP],
         ..reference()
     };
-    assert_eq!(mixed.encode(), reference().encode());
+    assert_eq!(mixed.encode(&PATH), reference().encode(&PATH));
     let many = Advert {
         addresses: vec![VIP; 300],
         ..reference()
     };
-    assert_eq!(many.encode().len(), 8 + 255 * 4 + 8);
-    assert_eq!(many.encode()[3], 255);
+    assert_eq!(many.encode(&PATH).len(), 8 + 255 * 4 + 8);
+    assert_eq!(many.encode(&PATH)[3], 255);
+}
+
+/// Version 3 as captured from keepalived: the bytes, the way, the meaning.
+fn golden_v3() -> Vec<(&'static str, Vec<u8>, Path, Advert)> {
+    let path = |source: &str, destination: &str| Path {
+        source: v4(source),
+        destination: v4(destination),
+        checksum: Checksum::PseudoHeader,
+    };
+    let advert = |vrid, interval, addresses: &[&str]| Advert {
+        version: Version::V3,
+        vrid,
+        priority: 150,
+        interval: Interval::Centiseconds(interval),
+        auth: Auth::None,
+        addresses: addresses.iter().map(|text| v4(text)).collect(),
+    };
+    vec![
+        (
+            "multicast, every half second",
+            hex("3134 9601 0032 4640 0a00fecb"),
+            path("10.0.254.252", "224.0.0.18"),
+            advert(52, 50, &["10.0.254.203"]),
+        ),
+        (
+            "unicast",
+            hex("3135 9601 0064 1d23 0a00fecc"),
+            path("10.0.254.252", "10.0.254.251"),
+            advert(53, 100, &["10.0.254.204"]),
+        ),
+        (
+            "IPv6",
+            hex("3136 9602 0064 196e fe800000000000000000000000000054
+                 20010db8000000000000000000000054"),
+            path("fe80::4443:cbff:fee4:e4bc", "ff02::12"),
+            advert(54, 100, &["fe80::54", "2001:db8::54"]),
+        ),
+    ]
+}
+
+fn received(path: &Path, payload: Vec<u8>) -> Datagram {
+    Datagram {
+        source: path.source,
+        destination: path.destination,
+        ttl: 255,
+        header_len: if path.source.is_ipv4() { 20 } else { 0 },
+        payload,
+    }
+}
+
+fn expect_v3(advert: &Advert) -> Expect<'_> {
+    Expect {
+        version: Version::V3,
+        senders: Senders::OnLink,
+        auth: Auth::None,
+        interval: Interval::Centiseconds(100),
+        checksum: Checksum::PseudoHeader,
+        addresses: &advert.addresses,
+        list: ListRule::Same,
+    }
+}
+
+#[test]
+fn version_3_packets_decode_and_encode() {
+    for (name, bytes, path, advert) in golden_v3() {
+        assert_eq!(advert.encode(&path), bytes, "{name}");
+        // Another interval than ours is the sender's affair in version 3.
+        let decoded = decode(&received(&path, bytes), &expect_v3(&advert));
+        assert_eq!(decoded, Ok(advert), "{name}");
+    }
+}
+
+/// RFC 5798, 5.2.6: the upper four bits before the interval are not looked at.
+#[test]
+fn version_3_ignores_reserved_bits() {
+    for (name, mut bytes, path, advert) in golden_v3() {
+        bytes[4] |= 0xa0;
+        bytes[6..8].fill(0);
+        let sum = path.checksum(Version::V3, &bytes).to_be_bytes();
+        bytes[6..8].copy_from_slice(&sum);
+        let decoded = decode(&received(&path, bytes), &expect_v3(&advert));
+        assert_eq!(decoded, Ok(advert), "{name}");
+    }
+}
+
+/// Each way to make the checksum is understood by those who expect it and by
+/// nobody else; over IPv6 there is only one.
+#[test]
+fn version_3_checksums_are_told_apart() {
+    let ways = [
+        Checksum::PseudoHeader,
+        Checksum::PseudoHeaderOfGroup,
+        Checksum::Message,
+    ];
+    for (name, _, path, advert) in golden_v3() {
+        for made in ways {
+            for wanted in ways {
+                let bytes = advert.encode(&Path {
+                    checksum: made,
+                    ..path
+                });
+                let expect = Expect {
+                    checksum: wanted,
+                    ..expect_v3(&advert)
+                };
+                let covered = |way| match way {
+                    _ if path.source.is_ipv6() => None,
+                    Checksum::PseudoHeader => Some(path.destination),
+                    Checksum::PseudoHeaderOfGroup => Some(IpAddr::V4(GROUP_V4)),
+                    Checksum::Message => Some(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+                };
+                let outcome = decode(&received(&path, bytes), &expect);
+                if covered(made) == covered(wanted) {
+                    assert_eq!(outcome, Ok(advert.clone()), "{name} {made:?} {wanted:?}");
+                } else {
+                    let fault = DecodeError::Checksum { version: 3 };
+                    assert_eq!(outcome, Err(fault), "{name} {made:?} {wanted:?}");
+                    assert_eq!(fault.to_string(), "Invalid VRRPv3 checksum");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn version_3_has_faults_of_its_own() {
+    let (_, _, path, advert) = golden_v3().remove(0);
+    let silent = Advert {
+        interval: Interval::Centiseconds(0),
+        ..advert.clone()
+    };
+    let outcome = decode(&received(&path, silent.encode(&path)), &expect_v3(&advert));
+    assert_eq!(outcome, Err(DecodeError::ZeroInterval));
+
+    // A message of version 2 to a router of version 3, and the reverse.
+    let old = Advert {
+        version: Version::V2,
+        interval: Interval::Seconds(1),
+        ..advert.clone()
+    };
+    let outcome = decode(&received(&path, old.encode(&path)), &expect_v3(&advert));
+    let fault = DecodeError::Version {
+        received: 2,
+        expected: 3,
+    };
+    assert_eq!(outcome, Err(fault));
+    assert_eq!(fault.to_string(), "wrong version. Received 2 and expect 3");
+    let outcome = decode(
+        &received(&path, advert.encode(&path)),
+        &expect(&advert.addresses),
+    );
+    assert_eq!(
+        outcome,
+        Err(DecodeError::Version {
+            received: 3,
+            expected: 2
+        })
+    );
+
+    // No authentication field, so eight bytes more are too many.
+    let mut long = advert.encode(&path);
+    long.extend([0; 8]);
+    let outcome = decode(&received(&path, long), &expect_v3(&advert));
+    assert_eq!(
+        outcome,
+        Err(DecodeError::TooLong {
+            length: 40,
+            expected: 32
+        })
+    );
+}
+
+/// What does not fit the field is cut to what does.
+#[test]
+fn intervals_are_written_as_the_version_can() {
+    let cases = [
+        (Interval::Seconds(40), 40, 4_000),
+        (Interval::Seconds(255), 255, 4_095),
+        (Interval::Centiseconds(10), 1, 10),
+        (Interval::Centiseconds(150), 2, 150),
+        (Interval::Centiseconds(9_999), 100, 4_095),
+    ];
+    for (interval, seconds, hundredths) in cases {
+        assert_eq!(interval.whole_seconds(), seconds, "{interval:?}");
+        assert_eq!(interval.hundredths(), hundredths, "{interval:?}");
+    }
+    assert_eq!(Interval::Seconds(2).to_string(), "2 sec");
+    assert_eq!(Interval::Centiseconds(250).to_string(), "2500ms");
 }

@@ -8,7 +8,7 @@ use netif::Kernel;
 use vrrp_core::settings::Address;
 use vrrp_core::{Action, Detail, Event, InstanceLine, Level, LogLine, Time};
 use vrrp_proto::ipv4::Header;
-use vrrp_proto::vrrp::Advert;
+use vrrp_proto::vrrp::{Advert, Path};
 use vrrp_proto::{arp, ndisc};
 
 use super::{Engine, slot};
@@ -87,9 +87,14 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
         // One identification for all peers of one advert.
         let id = slot.next_ip_id();
         let (destinations, ttl) = slot.destinations();
-        let payload = advert.encode();
+        let checksum = slot.router.checksum();
         let mut failure = None;
         for destination in destinations {
+            let payload = advert.encode(&Path {
+                source: source.into(),
+                destination: destination.into(),
+                checksum,
+            });
             let mut packet = Header::advert(source, destination, ttl, id).encode(payload.len());
             packet.extend_from_slice(&payload);
             if let Err(error) = self.wire.send(endpoint, &packet, destination) {
@@ -215,6 +220,7 @@ const fn kind(event: &Event) -> &'static str {
         Event::LinkDown => "link down",
         Event::Source(_) => "source",
         Event::Script { .. } => "script",
+        Event::Tracker { .. } => "tracker",
         Event::AddressRemoved(_) => "address removed",
         Event::Reload(_) => "reload",
         Event::Stop => "stop",

@@ -13,7 +13,7 @@ use vrrp_core::settings::{
     Address, Auth, Instance, Lease, Peer, Script, Sense, SourceCheck, Transport, Version,
 };
 use vrrp_proto::ipv4::Header;
-use vrrp_proto::vrrp::{Advert, Interval};
+use vrrp_proto::vrrp::{Advert, Checksum, Interval, Path};
 
 use super::*;
 use crate::script::runner::End;
@@ -181,7 +181,11 @@ fn datagram(source: Ipv4Addr, priority: u8) -> Datagram {
         auth: Auth::pass(b"k8s-lb@lab"),
         addresses: vec![VIP.into()],
     };
-    let payload = advert.encode();
+    let payload = advert.encode(&Path {
+        source: source.into(),
+        destination: OURS.into(),
+        checksum: Checksum::PseudoHeader,
+    });
     let mut packet = Header::advert(source, OURS, 255, 1).encode(payload.len());
     packet.extend_from_slice(&payload);
     Datagram::from_ipv4(&packet).unwrap()

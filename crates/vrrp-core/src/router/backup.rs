@@ -2,10 +2,11 @@
 
 use vrrp_proto::Datagram;
 
+use super::receive::Heard;
 use super::{PreemptDelay, VirtualRouter};
 use crate::action::Action;
 use crate::log::{InstanceLine, LogLine};
-use crate::settings::Preempt;
+use crate::settings::{Preempt, Version};
 use crate::time::Duration;
 
 /// A timer this much behind is worth a line in the log.
@@ -26,14 +27,28 @@ impl VirtualRouter {
                 self.preempt_delay = PreemptDelay::Idle;
                 self.log(InstanceLine::PreemptDelayStopped);
             }
+            self.adopt_interval(heard);
             self.follow();
         } else if self.lets_lower_be() {
+            self.adopt_interval(heard);
             self.follow();
         } else {
             self.log(InstanceLine::LowerDiscarded {
                 source: heard.source,
                 priority: heard.priority,
             });
+        }
+    }
+
+    /// In version 3 a backup waits for the master it has, not for itself
+    /// (RFC 5798, 6.4.2, (435)).
+    pub(super) fn adopt_interval(&mut self, heard: Heard) {
+        if self.settings.version == Version::V3 && heard.interval != self.master_interval {
+            self.log(InstanceLine::IntervalAdopted {
+                from: self.master_interval,
+                to: heard.interval,
+            });
+            self.master_interval = heard.interval;
         }
     }
 
@@ -69,7 +84,7 @@ impl VirtualRouter {
         if late >= LATE {
             self.act(Action::Log(LogLine::TimerLate { late }));
         }
-        if late >= self.settings.silence() {
+        if late >= self.settings.silence_of(self.master_interval) {
             // The whole process stood still for longer than it takes to count
             // a master as down; that nothing was heard meanwhile says nothing.
             self.log(InstanceLine::ListeningAgain { late });

@@ -61,6 +61,7 @@ impl VirtualRouter {
         );
 
         debug_assert_eq!(self.scripts.len(), self.settings.scripts.len());
+        debug_assert_eq!(self.trackers.len(), self.settings.trackers.len());
         debug_assert_ne!(
             self.effective_priority, 0,
             "0 is no priority but a farewell"

@@ -49,7 +49,11 @@ impl VirtualRouter {
 
     /// Somebody better is master. No priority 0: the other one is here.
     fn yield_to(&mut self, heard: Heard) {
-        let Heard { source, priority } = heard;
+        let Heard {
+            source,
+            priority,
+            interval: _,
+        } = heard;
         if self.settings.on_higher == OnAdvert::Advertise {
             self.send_advert();
         }
@@ -63,6 +67,7 @@ impl VirtualRouter {
         } else {
             InstanceLine::HigherAddressReceived { source, priority }
         });
+        self.adopt_interval(heard);
         self.step_down(self.master_down(), Farewell::Silent);
     }
 

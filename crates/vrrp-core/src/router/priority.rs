@@ -2,9 +2,9 @@
 
 use super::{Cause, Link, Running, Source, VirtualRouter};
 use crate::action::Notification;
-use crate::event::Health;
+use crate::event::{Health, Standing};
 use crate::log::InstanceLine;
-use crate::settings::{Script, Sense, Track};
+use crate::settings::{Script, Sense, Track, Tracker};
 use crate::state::State;
 
 /// The address owner (RFC 3768, 5.3.4).
@@ -46,7 +46,51 @@ fn contribution(script: &Script, health: Option<Health>) -> i64 {
     }
 }
 
+/// What a tracker adds: an interface or a process like a script, a file its
+/// number times the weight.
+fn tracked(tracker: &Tracker, standing: Option<Standing>) -> i64 {
+    let weight = i64::from(tracker.weight);
+    let added = match standing {
+        Some(Standing::Up) if weight > 0 => weight,
+        Some(Standing::Down) if weight < 0 => weight,
+        Some(Standing::Number(number)) => i64::from(number).saturating_mul(weight),
+        Some(Standing::Up | Standing::Down) | None => 0,
+    };
+    match tracker.sense {
+        Sense::Normal => added,
+        Sense::Reverse => -added,
+    }
+}
+
+/// Whether what is tracked is a fault by itself.
+fn is_fault(tracker: &Tracker, standing: Option<Standing>) -> bool {
+    match (standing, tracker.weight) {
+        (Some(Standing::Up | Standing::Down), 0) => {
+            let wanted = match tracker.sense {
+                Sense::Normal => Standing::Up,
+                Sense::Reverse => Standing::Down,
+            };
+            standing != Some(wanted)
+        }
+        (Some(Standing::Number(number)), 0) => number != 0,
+        // Nothing could be added that far below and leave a priority.
+        (Some(Standing::Number(_)), _) => tracked(tracker, standing) <= -254,
+        (Some(Standing::Up | Standing::Down) | None, _) => false,
+    }
+}
+
 impl VirtualRouter {
+    /// What is tracked stands in this way, for the first time or anew.
+    pub(super) fn tracker_stands(&mut self, index: usize, standing: Standing) {
+        let Some(slot) = self.trackers.get_mut(index) else {
+            return;
+        };
+        if *slot != Some(standing) {
+            *slot = Some(standing);
+            self.priority_may_have_changed();
+        }
+    }
+
     /// A script was judged, for the first time or anew.
     pub(super) fn script_judged(&mut self, index: usize, health: Health) {
         let Some(slot) = self.scripts.get_mut(index) else {
@@ -56,6 +100,10 @@ impl VirtualRouter {
             return;
         }
         *slot = Some(health);
+        self.priority_may_have_changed();
+    }
+
+    fn priority_may_have_changed(&mut self) {
         let from = self.effective_priority;
         self.set_effective_priority();
         let to = self.effective_priority;
@@ -82,7 +130,14 @@ impl VirtualRouter {
                 .zip(&self.scripts)
                 .map(|(script, health)| contribution(script, *health))
                 .sum();
-            let total = i64::from(self.base_priority) + weights;
+            let trackers: i64 = self
+                .settings
+                .trackers
+                .iter()
+                .zip(&self.trackers)
+                .map(|(tracker, standing)| tracked(tracker, *standing))
+                .sum();
+            let total = i64::from(self.base_priority) + weights + trackers;
             u8::try_from(total.clamp(1, 254)).unwrap_or(254)
         };
         // The running Master_Down timer moves by the difference of the skews.
@@ -110,7 +165,12 @@ impl VirtualRouter {
     /// A fault as the present state sees it. A script without a result keeps
     /// a router from starting, but is no reason to stop one that runs.
     pub(super) fn is_faulty(&self) -> bool {
-        self.network_is_down() || self.unweighted_is(Verdict::Faulty)
+        let tracked = self.settings.trackers.iter().zip(&self.trackers);
+        self.network_is_down()
+            || self.unweighted_is(Verdict::Faulty)
+            || tracked
+                .into_iter()
+                .any(|(tracker, standing)| is_fault(tracker, *standing))
     }
 
     /// An unweighted script has not been judged yet.

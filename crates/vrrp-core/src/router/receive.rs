@@ -5,17 +5,20 @@
 use std::net::IpAddr;
 
 use vrrp_proto::Datagram;
-use vrrp_proto::vrrp::{self, Expect, ListRule, Senders};
+use vrrp_proto::vrrp::{self, Advert, DecodeError, Expect, Interval, ListRule, Senders};
 
 use super::VirtualRouter;
 use crate::log::InstanceLine;
-use crate::settings::{AddressCheck, SourceCheck, Transport};
+use crate::settings::{AddressCheck, Checksum, OldChecksum, SourceCheck, Transport, Version};
+use crate::time::Duration;
 
 /// What an accepted advert says about its sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Heard {
     pub(super) source: IpAddr,
     pub(super) priority: u8,
+    /// How often it speaks.
+    pub(super) interval: Duration,
 }
 
 impl VirtualRouter {
@@ -51,11 +54,27 @@ impl VirtualRouter {
             senders,
             auth: self.settings.auth,
             interval: self.settings.wire_interval(),
+            checksum: self.settings.checksum,
             addresses: &self.advertised,
             list,
         };
-        match vrrp::decode(datagram, &expect) {
+        let decoded = vrrp::decode(datagram, &expect);
+        let (decoded, old) = match decoded {
+            Err(DecodeError::Checksum { .. }) if self.may_be_old() => {
+                let expect = Expect {
+                    checksum: Checksum::PseudoHeaderOfGroup,
+                    ..expect
+                };
+                (vrrp::decode(datagram, &expect), true)
+            }
+            Ok(_) | Err(_) => (decoded, false),
+        };
+        match decoded {
             Ok(advert) => {
+                if old && self.checksum != Checksum::PseudoHeaderOfGroup {
+                    self.log(InstanceLine::OldChecksum);
+                    self.checksum = Checksum::PseudoHeaderOfGroup;
+                }
                 self.counters.advert_received += 1;
                 if advert.priority == 0 {
                     self.counters.priority_zero_received += 1;
@@ -64,6 +83,7 @@ impl VirtualRouter {
                 Some(Heard {
                     source: datagram.source,
                     priority: advert.priority,
+                    interval: interval(&advert),
                 })
             }
             Err(error) => {
@@ -72,5 +92,21 @@ impl VirtualRouter {
                 None
             }
         }
+    }
+
+    /// Whether the sender may be a keepalived that makes its checksums in the
+    /// old way.
+    const fn may_be_old(&self) -> bool {
+        matches!(self.settings.version, Version::V3)
+            && matches!(self.settings.transport, Transport::Unicast { .. })
+            && !matches!(self.settings.old_checksum, OldChecksum::Never)
+    }
+}
+
+/// The interval an advert names.
+fn interval(advert: &Advert) -> Duration {
+    match advert.interval {
+        Interval::Seconds(seconds) => Duration::from_secs(u64::from(seconds)),
+        Interval::Centiseconds(hundredths) => Duration::from_millis(u64::from(hundredths) * 10),
     }
 }

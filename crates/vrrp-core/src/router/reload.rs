@@ -2,7 +2,7 @@
 
 use super::{Cause, PreemptDelay, Running, VirtualRouter};
 use crate::event::Health;
-use crate::settings::{Address, Instance, Transport};
+use crate::settings::{Address, Instance, Tracker, Transport};
 use crate::state::State;
 
 impl VirtualRouter {
@@ -14,13 +14,13 @@ impl VirtualRouter {
         if self.running == Running::Yes && !is_same_router(&self.settings, &new) {
             // To the others this is another router: one ends, one begins.
             self.stop();
-            self.take_over_scripts(&new);
+            self.take_over_judgements(&new);
             self.replace(new);
             self.set_effective_priority();
             self.start();
             return;
         }
-        self.take_over_scripts(&new);
+        self.take_over_judgements(&new);
         let old_addresses: Vec<Address> = self.settings.all_addresses().cloned().collect();
         let old_lease = self.lease;
         let old = self.replace(new);
@@ -28,6 +28,9 @@ impl VirtualRouter {
         match self.state {
             State::Init | State::Fault => {}
             State::Backup => {
+                if self.settings.advert_interval != old.advert_interval {
+                    self.master_interval = self.settings.advert_interval;
+                }
                 if self.settings.silence() != old.silence() {
                     self.timers.master_down = Some(self.now + self.master_down());
                 }
@@ -61,7 +64,7 @@ impl VirtualRouter {
 
     /// Judgements follow their script by name. One that nobody judged yet is
     /// unknown: it keeps a router from starting, not from running on.
-    fn take_over_scripts(&mut self, new: &Instance) {
+    fn take_over_judgements(&mut self, new: &Instance) {
         let judged: Vec<(&str, Option<Health>)> = self
             .settings
             .scripts
@@ -80,6 +83,21 @@ impl VirtualRouter {
             .iter()
             .map(|script| find(&script.name))
             .collect();
+        let known: Vec<_> = self
+            .settings
+            .trackers
+            .iter()
+            .map(|tracker| (tracker.kind, tracker.name.as_str()))
+            .zip(&self.trackers)
+            .collect();
+        let standing = |tracker: &Tracker| {
+            let wanted = (tracker.kind, tracker.name.as_str());
+            known
+                .iter()
+                .find(|(known, _)| *known == wanted)
+                .and_then(|(_, standing)| **standing)
+        };
+        self.trackers = new.trackers.iter().map(standing).collect();
     }
 }
 
@@ -102,6 +120,6 @@ fn is_same_router(old: &Instance, new: &Instance) -> bool {
         (Transport::Multicast { .. }, Transport::Unicast { .. })
         | (Transport::Unicast { .. }, Transport::Multicast { .. }) => false,
     };
-    let identity = |instance: &Instance| (instance.vrid, instance.version);
+    let identity = |instance: &Instance| (instance.vrid, instance.version, instance.family);
     same_transport && old.interface == new.interface && identity(old) == identity(new)
 }

@@ -147,6 +147,7 @@ impl VirtualRouter {
         self.state = State::Master;
         self.preempt_delay = PreemptDelay::Idle;
         self.last_answer = None;
+        self.master_interval = self.settings.advert_interval;
         self.send_advert();
         self.timers.advert = Some(self.now + self.settings.advert_interval);
         self.log(InstanceLine::Entering(State::Master));

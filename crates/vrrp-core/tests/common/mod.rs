@@ -17,7 +17,7 @@ use vrrp_core::{
     Action, Duration, Event, Health, LogLine, Notification, State, Time, VirtualRouter,
 };
 use vrrp_proto::Datagram;
-use vrrp_proto::vrrp::{Advert, Auth, Interval, Version};
+use vrrp_proto::vrrp::{Advert, Auth, Checksum, Interval, Path, Version};
 
 pub(crate) const OURS: &str = "10.0.254.252";
 pub(crate) const PEER: &str = "10.0.254.251";
@@ -160,7 +160,11 @@ pub(crate) fn datagram(from: &str, advert: &Advert) -> Datagram {
         destination: ip(OURS),
         ttl: 255,
         header_len: 20,
-        payload: advert.encode(),
+        payload: advert.encode(&Path {
+            source: ip(from),
+            destination: ip(OURS),
+            checksum: Checksum::PseudoHeader,
+        }),
     }
 }
 
