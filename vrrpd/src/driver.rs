@@ -19,8 +19,10 @@ use crate::dump;
 use crate::engine::Engine;
 use crate::host;
 use crate::log::{Log, Voice};
+use crate::notify::Notifier;
 use crate::reload::{self, Prepared, Source};
 use crate::script::runner::{Report, Runner};
+use crate::track::{self, Trackers};
 use crate::wire::{Endpoint, RawWire, Wire as _};
 
 /// Kernel events taken in one turn, so that a storm of them cannot keep the timer
@@ -28,6 +30,8 @@ use crate::wire::{Endpoint, RawWire, Wire as _};
 const EVENTS_A_TURN: usize = 256;
 /// How long the stop waits for the kernel to remove the addresses.
 const STOP_LIMIT: std::time::Duration = std::time::Duration::from_secs(2);
+/// How long it waits for the scripts' thread, which gives notify scripts less.
+const SCRIPT_LIMIT: std::time::Duration = std::time::Duration::from_secs(7);
 
 /// The monotonic clock, counted from the start of the daemon.
 #[derive(Debug, Clone, Copy)]
@@ -105,6 +109,9 @@ struct Inbox {
     packets: Vec<(Endpoint, Datagram)>,
     kernel: Vec<KernelEvent>,
     reports: Vec<Report>,
+    /// Lines of the scripts' thread.
+    lines: Vec<String>,
+    tracked: Vec<track::Report>,
     commands: Vec<Command>,
     prepared: Option<Prepared>,
     kernel_lost: bool,
@@ -116,6 +123,8 @@ impl Inbox {
         self.packets.is_empty()
             && self.kernel.is_empty()
             && self.reports.is_empty()
+            && self.lines.is_empty()
+            && self.tracked.is_empty()
             && self.commands.is_empty()
             && self.prepared.is_none()
             && !self.kernel_lost
@@ -128,6 +137,8 @@ impl Inbox {
 pub(crate) struct Driver {
     pub(crate) engine: Engine<RtNetlink, RawWire>,
     pub(crate) runner: Runner,
+    pub(crate) notifier: Notifier,
+    pub(crate) trackers: Trackers,
     pub(crate) signals: Signals,
     pub(crate) log: Rc<Log>,
     pub(crate) clock: Clock,
@@ -158,12 +169,27 @@ impl Driver {
             for report in &inbox.reports {
                 self.engine.report(now, report);
             }
+            for line in &inbox.lines {
+                self.log.info(line);
+            }
+            for report in &inbox.tracked {
+                match report {
+                    track::Report::Stands {
+                        kind,
+                        name,
+                        standing,
+                    } => self.engine.tracker(now, *kind, name, *standing),
+                    track::Report::Line(line) => self.log.info(line),
+                    track::Report::Looked => {}
+                }
+            }
             if let Some(prepared) = inbox.prepared.take() {
                 self.prepared(prepared);
             }
             // Not by the present time: the process may have stood still since it
             // listened, and adverts wait again.
             self.engine.tick(inbox.heard);
+            self.pass_notices();
             self.start_jobs();
             if !announced && self.engine.knows_the_host() {
                 announced = true;
@@ -230,6 +256,15 @@ impl Driver {
             while let Poll::Ready(Some(report)) = self.runner.poll_report(cx) {
                 inbox.reports.push(report);
             }
+            while let Poll::Ready(Some(line)) = self.runner.poll_line(cx) {
+                inbox.lines.push(line);
+            }
+            while inbox.tracked.len() < EVENTS_A_TURN {
+                match self.trackers.poll_report(cx) {
+                    Poll::Ready(report) => inbox.tracked.push(report),
+                    Poll::Pending => break,
+                }
+            }
             for (command, signal) in &mut self.signals.watched {
                 if let Poll::Ready(Some(())) = signal.poll_recv(cx) {
                     inbox.commands.push(*command);
@@ -252,6 +287,15 @@ impl Driver {
             }
         }))
         .await
+    }
+
+    /// Tells scripts and FIFOs what happened.
+    fn pass_notices(&mut self) {
+        for notice in self.engine.take_notices() {
+            for line in self.notifier.tell(&notice) {
+                self.log.info(&line);
+            }
+        }
     }
 
     fn start_jobs(&mut self) {
@@ -317,13 +361,15 @@ impl Driver {
         self.log
             .write(Voice::Parent, daemonkit::syslog::Level::Info, "Stopping");
         self.engine.stop(self.clock.now());
+        self.pass_notices();
         let removed = tokio::time::timeout(STOP_LIMIT, self.drain()).await;
         if removed.is_err() {
             self.log
                 .info("The kernel has not removed all addresses in time");
         }
-        // Scripts are told to end; that they have ended is not waited for.
-        let _ = tokio::time::timeout(STOP_LIMIT, self.runner.stop()).await;
+        self.notifier.close();
+        // The runner has limits of its own, and this is for the case that it hangs.
+        let _ = tokio::time::timeout(SCRIPT_LIMIT, self.runner.stop()).await;
         self.log.info("Stopped");
         0
     }

@@ -9,9 +9,11 @@ mod engine;
 mod host;
 mod limit;
 mod log;
+mod notify;
 mod reload;
 mod run;
 mod script;
+mod track;
 mod version;
 mod wire;
 

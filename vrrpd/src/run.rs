@@ -15,8 +15,10 @@ use crate::cli::Options;
 use crate::driver::{Clock, Driver, Signals};
 use crate::engine::{Engine, Switches};
 use crate::log::{Log, LogSettings, Voice};
+use crate::notify::Notifier;
 use crate::reload::{self, Source};
 use crate::script::runner::Runner;
+use crate::track::{Trackers, Watched};
 use crate::wire::RawWire;
 use crate::{host, version};
 
@@ -183,9 +185,12 @@ fn work(
             config,
             clock.now(),
         );
+        let trackers = Trackers::start(Watched::default(), true).context("cannot make threads")?;
         let driver = Driver {
             engine,
+            notifier: Notifier::new(runner.work()),
             runner,
+            trackers,
             signals: Signals::catch().context("cannot catch signals")?,
             log: Rc::clone(log),
             clock,

@@ -8,6 +8,7 @@
 mod perform;
 mod reload;
 mod slot;
+mod trackers;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -15,13 +16,15 @@ use std::rc::Rc;
 
 use keepalived_conf::Config;
 use netif::{Change, Event as KernelEvent, Kernel, Link, Operation, Origin, View};
-use vrrp_core::{Duration, Event, Time, VirtualRouter};
+use vrrp_core::settings::TrackerKind;
+use vrrp_core::{Duration, Event, Standing, Time, VirtualRouter};
 use vrrp_proto::Datagram;
 use vrrp_proto::vrrp::DecodeError;
 
 use self::slot::{Ground, Slot};
 use crate::limit::Limiter;
 use crate::log::Log;
+use crate::notify::Notice;
 use crate::script::runner::{Job, Report};
 use crate::script::{Due, Tracked};
 use crate::wire::{Endpoint, Wire};
@@ -52,6 +55,9 @@ pub(crate) struct Engine<K, W> {
     /// Scripts of tickets below this have been given.
     next_ticket: u64,
     jobs: Vec<Job>,
+    notices: Vec<Notice>,
+    /// What trackers of files and processes said last.
+    standings: BTreeMap<(TrackerKind, String), Standing>,
     limiter: Limiter,
     /// Routers stay unborn until then (`vrrp_startup_delay`).
     start_at: Time,
@@ -85,6 +91,8 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
             scripts: Vec::new(),
             next_ticket: 0,
             jobs: Vec::new(),
+            notices: Vec::new(),
+            standings: BTreeMap::new(),
             limiter: Limiter::default(),
             start_at: now + config.global.startup_delay,
             started: false,
@@ -132,6 +140,11 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
     /// Runs that are to be started.
     pub(crate) fn take_jobs(&mut self) -> Vec<Job> {
         std::mem::take(&mut self.jobs)
+    }
+
+    /// What scripts and FIFOs are to be told, in order.
+    pub(crate) fn take_notices(&mut self) -> Vec<Notice> {
+        std::mem::take(&mut self.notices)
     }
 
     /// A job could not be handed to the runner.
@@ -267,6 +280,7 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
     /// What the host has is told first, then the router starts.
     fn start_slot(&mut self, now: Time, index: usize) {
         self.survey_slot(now, index);
+        self.tell_all_trackers(now, index);
         self.handle(now, index, Event::Start);
     }
 

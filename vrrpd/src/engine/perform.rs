@@ -6,14 +6,16 @@ use std::num::NonZeroU32;
 use daemonkit::syslog::Level as SyslogLevel;
 use netif::Kernel;
 use vrrp_core::settings::Address;
-use vrrp_core::{Action, Detail, Event, InstanceLine, Level, LogLine, Time};
+use vrrp_core::{Action, Detail, Event, InstanceLine, Level, LogLine, Notification, Time};
 use vrrp_proto::ipv4::Header;
 use vrrp_proto::vrrp::{Advert, Path};
 use vrrp_proto::{arp, ndisc};
 
+use super::slot::Leaving;
 use super::{Engine, slot};
 use crate::limit::Verdict;
 use crate::log::Voice;
+use crate::notify::{Notice, Occasion, Party};
 use crate::wire::Wire;
 
 /// Whether a line may be kept back when it comes too often.
@@ -69,10 +71,30 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
                 self.set_address(now, index, &address, Some(lifetime), Setting::Again);
             }
             Action::RemoveAddress(address) => self.remove_address(&address),
-            // keepalived-conf refuses notify keywords: there is nobody to tell.
-            Action::Notify { .. } => {}
+            Action::Notify { what, priority } => self.notify(index, what, priority),
             Action::Log(line) => self.log_line(now, &line, cause),
         }
+    }
+
+    fn notify(&mut self, index: usize, what: Notification, priority: u8) {
+        let Some(slot) = self.slots.get(index) else {
+            return;
+        };
+        let occasion = match (what, slot.leaving) {
+            (Notification::Stop, Some(Leaving::Deleted)) => Some(Occasion::Deleted),
+            // Its successor tells how it stands.
+            (Notification::Stop, Some(Leaving::Replaced)) => None,
+            (what, _) => Occasion::of(what),
+        };
+        let Some(occasion) = occasion else {
+            return;
+        };
+        self.notices.push(Notice {
+            party: Party::Instance(slot.name().to_owned()),
+            orders: slot.orders(),
+            occasion,
+            priority,
+        });
     }
 
     fn send_advert(&mut self, now: Time, index: usize, advert: &Advert) {

@@ -7,7 +7,7 @@ use netif::Kernel;
 use vrrp_core::settings::Transport;
 use vrrp_core::{Event, Time};
 
-use super::slot::Slot;
+use super::slot::{Leaving, Slot};
 use super::{Engine, Tracked};
 use crate::wire::Wire;
 
@@ -28,7 +28,14 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
                 !defs.any(|def| is_same_router(&slot.def, def))
             })
             .collect();
-        for slot in leaving {
+        for mut slot in leaving {
+            let name = slot.name();
+            let stays = config.instances.iter().any(|def| def.settings.name == name);
+            slot.leaving = Some(if stays {
+                Leaving::Replaced
+            } else {
+                Leaving::Deleted
+            });
             self.slots.push(slot);
             self.handle(now, self.slots.len() - 1, Event::Stop);
         }
@@ -74,6 +81,7 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
         self.handle(now, index, Event::Reload(settings));
         self.survey_slot(now, index);
         self.tell_all_scripts(now, index);
+        self.tell_all_trackers(now, index);
     }
 
     fn tell_all_scripts(&mut self, now: Time, index: usize) {

@@ -9,6 +9,7 @@ use osys::vrrp_socket::Listen;
 use vrrp_core::settings::{Address, Instance, Transport};
 use vrrp_core::{Time, VirtualRouter};
 
+use crate::notify::Orders;
 use crate::wire::Endpoint;
 
 /// A virtual router in the daemon.
@@ -24,6 +25,17 @@ pub(super) struct Slot {
     pub(super) retry: Option<Time>,
     /// Identification of the last IP packet sent (RFC 791, 3.1).
     pub(super) ip_id: u16,
+    /// Why a reload stops it, which is not told as a stop.
+    pub(super) leaving: Option<Leaving>,
+}
+
+/// Why a virtual router leaves although the daemon stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Leaving {
+    /// The new configuration does not have it.
+    Deleted,
+    /// Another one of its name begins.
+    Replaced,
 }
 
 /// What the host has for a virtual router.
@@ -44,11 +56,17 @@ impl Slot {
             endpoint: None,
             retry: None,
             ip_id: 0,
+            leaving: None,
         }
     }
 
     pub(super) fn settings(&self) -> &Instance {
         &self.def.settings
+    }
+
+    /// Whom it tells of its changes.
+    pub(super) fn orders(&self) -> Orders {
+        Orders::default()
     }
 
     pub(super) fn name(&self) -> &str {

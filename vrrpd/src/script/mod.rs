@@ -1,6 +1,7 @@
 //! `vrrp_script`: when each runs, and what its results mean. No process is started
 //! here; that is [`runner`].
 
+pub(crate) mod launch;
 pub(crate) mod runner;
 
 use healthcheck::script::{InitFail, ScriptHealth, ScriptResult, ScriptState};

@@ -1,31 +1,42 @@
 //! The thread that runs scripts.
 //!
 //! Starting a program waits for the disk it lies on, so it must not happen on the
-//! thread that sends adverts. Each script is the leader of a process group of its
-//! own, gets no shell, and reads and writes nothing.
+//! thread that sends adverts.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::process::ExitStatusExt as _;
-use std::process::Stdio;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use keepalived_conf::env::Credentials;
-use nix::sys::signal::{Signal, killpg};
-use nix::unistd::Pid;
-use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-/// From SIGTERM to SIGKILL, as keepalived waits.
-const GRACE: Duration = Duration::from_secs(2);
+use super::launch;
+use crate::notify::Command;
+use crate::notify::queue::{Batch, Queues};
+
 /// Jobs and reports under way: each script has at most one run, which makes at most
 /// two reports, and there are far fewer scripts than this.
 const DEPTH: usize = 4096;
+/// How long notify scripts may still run when the daemon ends (keepalived's
+/// `child_wait_time`).
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// What the thread is asked for.
+#[derive(Debug)]
+pub(crate) enum Work {
+    /// A run of a `vrrp_script`.
+    Run(Job),
+    /// The notify scripts of a transition.
+    Notify(Batch),
+    /// The programs that read FIFOs; those of before are told to end.
+    Readers(Vec<Command>),
+}
 
 /// One run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,8 +78,9 @@ pub(crate) enum End {
 /// The loop's hold on the thread. Dropping it ends the scripts and the thread.
 #[derive(Debug)]
 pub(crate) struct Runner {
-    jobs: mpsc::Sender<Job>,
+    work: mpsc::Sender<Work>,
     reports: mpsc::Receiver<Report>,
+    lines: mpsc::Receiver<String>,
 }
 
 impl Runner {
@@ -77,8 +89,9 @@ impl Runner {
     /// # Errors
     /// When threads cannot be made.
     pub(crate) fn start() -> io::Result<Self> {
-        let (jobs, incoming) = mpsc::channel(DEPTH);
+        let (work, incoming) = mpsc::channel(DEPTH);
         let (outgoing, reports) = mpsc::channel(DEPTH);
+        let (say, lines) = mpsc::channel(DEPTH);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
@@ -86,16 +99,34 @@ impl Runner {
             .name("scripts".to_owned())
             .spawn(move || {
                 let tasks = tokio::task::LocalSet::new();
-                tasks.block_on(&runtime, work(incoming, outgoing));
+                tasks.block_on(&runtime, serve(incoming, outgoing, say));
             })?;
-        Ok(Self { jobs, reports })
+        Ok(Self {
+            work,
+            reports,
+            lines,
+        })
     }
 
     /// Hands over a job; gives it back when too many are under way.
     pub(crate) fn run(&self, job: Job) -> Result<(), Job> {
-        self.jobs.try_send(job).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(job) | mpsc::error::TrySendError::Closed(job) => job,
-        })
+        match self.work.try_reserve() {
+            Ok(place) => {
+                place.send(Work::Run(job));
+                Ok(())
+            }
+            Err(_) => Err(job),
+        }
+    }
+
+    /// Where others hand over work.
+    pub(crate) fn work(&self) -> mpsc::Sender<Work> {
+        self.work.clone()
+    }
+
+    /// The next line for the log.
+    pub(crate) fn poll_line(&mut self, cx: &mut Context<'_>) -> Poll<Option<String>> {
+        self.lines.poll_recv(cx)
     }
 
     /// The next report.
@@ -103,26 +134,79 @@ impl Runner {
         self.reports.poll_recv(cx)
     }
 
-    /// Tells all scripts to end and waits until that has been done.
+    /// Tells the scripts that check to end and waits for those that notify, for as long
+    /// as they may take. Whoever got [`Runner::work`] must have dropped it.
     pub(crate) async fn stop(self) {
-        let Self { jobs, mut reports } = self;
-        drop(jobs);
+        let Self {
+            work, mut reports, ..
+        } = self;
+        drop(work);
         while reports.recv().await.is_some() {}
     }
 }
 
 type Groups = Rc<RefCell<BTreeSet<i32>>>;
 
-async fn work(mut jobs: mpsc::Receiver<Job>, reports: mpsc::Sender<Report>) {
-    let groups = Groups::default();
-    while let Some(job) = jobs.recv().await {
-        let (groups, reports) = (Rc::clone(&groups), reports.clone());
-        tokio::task::spawn_local(async move { run(job, &groups, &reports).await });
+async fn serve(
+    mut work: mpsc::Receiver<Work>,
+    reports: mpsc::Sender<Report>,
+    lines: mpsc::Sender<String>,
+) {
+    let (checks, readers) = (Groups::default(), Groups::default());
+    let queues = Queues::new(lines.clone());
+    while let Some(order) = work.recv().await {
+        match order {
+            Work::Run(job) => {
+                let (groups, reports) = (Rc::clone(&checks), reports.clone());
+                tokio::task::spawn_local(async move { run(job, &groups, &reports).await });
+            }
+            Work::Notify(batch) => queues.push(batch),
+            Work::Readers(scripts) => {
+                terminate(&readers);
+                for script in scripts {
+                    let (groups, lines) = (Rc::clone(&readers), lines.clone());
+                    tokio::task::spawn_local(async move { read(script, &groups, &lines).await });
+                }
+            }
+        }
     }
-    // The daemon ends: nothing of it stays behind, and it does not wait.
+    // The daemon ends: nothing of it stays behind, and only what it has still to tell is
+    // waited for.
+    terminate(&checks);
+    queues.finish(LAST_WORDS).await;
+    terminate(&readers);
+}
+
+fn terminate(groups: &Groups) {
     for group in groups.borrow().iter() {
-        let _ = killpg(Pid::from_raw(*group), Signal::SIGTERM);
+        launch::terminate(*group);
     }
+}
+
+/// A program that reads a FIFO for as long as it likes.
+async fn read(script: Command, groups: &Groups, lines: &mpsc::Sender<String>) {
+    let program = script
+        .argv
+        .first()
+        .map(|word| word.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    let line = match launch::spawn(&script.argv, &script.user) {
+        Ok(mut child) => {
+            let group = launch::group(&child);
+            groups.borrow_mut().extend(group);
+            let _ = child.wait().await;
+            if let Some(group) = group {
+                groups.borrow_mut().remove(&group);
+            }
+            "vrrp notify fifo script terminated".to_owned()
+        }
+        Err(error) => {
+            let reason = osys::error_text(&error);
+            format!("vrrp notify fifo script {program} cannot be run: {reason}")
+        }
+    };
+    // When the log is this far behind, one line more does not help.
+    let _ = lines.try_send(line);
 }
 
 async fn run(job: Job, groups: &Groups, reports: &mpsc::Sender<Report>) {
@@ -131,11 +215,11 @@ async fn run(job: Job, groups: &Groups, reports: &mpsc::Sender<Report>) {
         // Nobody listens any more when the daemon ends.
         let _ = reports.send(Report { ticket, end }).await;
     };
-    let mut child = match spawn(&job) {
+    let mut child = match launch::spawn(&job.argv, &job.user) {
         Ok(child) => child,
         Err(error) => return report(End::NotStarted(error.to_string())).await,
     };
-    let group = child.id().and_then(|pid| i32::try_from(pid).ok());
+    let group = launch::group(&child);
     groups.borrow_mut().extend(group);
     let end = match timeout(job.timeout, child.wait()).await {
         Ok(Ok(status)) => match (status.code(), status.signal()) {
@@ -145,7 +229,7 @@ async fn run(job: Job, groups: &Groups, reports: &mpsc::Sender<Report>) {
         Ok(Err(error)) => End::NotStarted(error.to_string()),
         Err(_) => {
             report(End::TimedOut).await;
-            end_group(group, &mut child).await;
+            launch::end_group(group, &mut child).await;
             End::Gone
         }
     };
@@ -153,39 +237,6 @@ async fn run(job: Job, groups: &Groups, reports: &mpsc::Sender<Report>) {
         groups.borrow_mut().remove(&group);
     }
     report(end).await;
-}
-
-/// SIGTERM to the whole group, and SIGKILL after the grace period; whatever the
-/// leader started and left behind goes with it.
-async fn end_group(group: Option<i32>, child: &mut Child) {
-    let Some(group) = group.map(Pid::from_raw) else {
-        return;
-    };
-    let _ = killpg(group, Signal::SIGTERM);
-    let ended = timeout(GRACE, child.wait()).await;
-    let _ = killpg(group, Signal::SIGKILL);
-    if ended.is_err() {
-        let _ = child.wait().await;
-    }
-}
-
-fn spawn(job: &Job) -> io::Result<Child> {
-    let Some((program, arguments)) = job.argv.split_first() else {
-        return Err(io::ErrorKind::InvalidInput.into());
-    };
-    let mut command = Command::new(program);
-    command
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .process_group(0);
-    let me = (nix::unistd::geteuid(), nix::unistd::getegid());
-    if (job.user.uid, job.user.gid) != (me.0.as_raw(), me.1.as_raw()) {
-        // The standard library drops the supplementary groups along with this.
-        command.gid(job.user.gid).uid(job.user.uid);
-    }
-    command.spawn()
 }
 
 #[cfg(test)]
