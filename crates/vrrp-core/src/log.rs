@@ -176,6 +176,23 @@ pub enum InstanceLine {
     PreemptDelayStarted(Duration),
     /// `stop preempt delay`
     PreemptDelayStopped,
+    /// Ours: the master's priority fell below ours, which moves the address
+    /// without waiting for the master to fall silent.
+    MasterFell {
+        /// The master.
+        source: IpAddr,
+        /// Its priority until now.
+        from: u8,
+        /// Its priority from now on.
+        to: u8,
+        /// Ours.
+        ours: u8,
+    },
+    /// Ours: an advert counts although its address list is not ours.
+    ListTolerated {
+        /// The sender.
+        source: IpAddr,
+    },
     /// `advertisement interval updated from 1000ms to 2500ms by master`
     /// (version 3).
     IntervalAdopted {
@@ -285,6 +302,8 @@ impl InstanceLine {
             | Self::HigherAddressReceived { .. }
             | Self::TwoOwners
             | Self::OldChecksum
+            | Self::MasterFell { .. }
+            | Self::ListTolerated { .. }
             | Self::LeaseExpired { .. }
             | Self::ListeningAgain { .. } => Detail::Always,
             Self::PreemptDelayStarted(_)
@@ -423,6 +442,19 @@ impl fmt::Display for InstanceLine {
                 "advertisement interval updated from {}ms to {}ms by master",
                 from.as_millis(),
                 to.as_millis()
+            ),
+            Self::MasterFell {
+                source,
+                from,
+                to,
+                ours,
+            } => write!(
+                formatter,
+                "master {source} fell from priority {from} to {to}, ours {ours}, taking over"
+            ),
+            Self::ListTolerated { source } => write!(
+                formatter,
+                "following adverts of {source} all the same, its addresses were ours before"
             ),
             Self::OldChecksum => {
                 formatter.write_str("Setting unicast VRRPv3 checksum to old version")

@@ -8,14 +8,17 @@ use crate::counters::Counters;
 use crate::event::{Event, Health, Standing};
 use crate::lease::LeasePlan;
 use crate::log::{InstanceLine, LogLine};
+use crate::peers::{PeerView, Peers};
 use crate::settings::{Checksum, Instance, OldChecksum};
 use crate::state::State;
 use crate::time::{Duration, Time};
+use lists::OtherLists;
 use timers::Timers;
 
 mod addresses;
 mod backup;
 mod invariants;
+mod lists;
 mod master;
 mod priority;
 mod receive;
@@ -67,6 +70,11 @@ pub struct VirtualRouter {
     preempt_delay: PreemptDelay,
     /// Who sent the last advert accepted as backup.
     last_master: Option<IpAddr>,
+    /// The master this backup follows and the priority it had.
+    obeyed: Option<(IpAddr, u8)>,
+    peers: Peers,
+    /// Address lists that adverts carry besides our own.
+    other_lists: OtherLists,
     /// Master_Adver_Interval (RFC 5798, 6.1): the master's in version 3, ours
     /// in version 2 and before anybody spoke.
     master_interval: Duration,
@@ -129,6 +137,9 @@ impl VirtualRouter {
             effective_priority: settings.priority.get(),
             preempt_delay: PreemptDelay::Idle,
             last_master: None,
+            obeyed: None,
+            peers: Peers::default(),
+            other_lists: OtherLists::default(),
             master_interval: settings.advert_interval,
             checksum: Checksum::default(),
             last_answer: None,
@@ -256,6 +267,12 @@ impl VirtualRouter {
     #[must_use]
     pub const fn settings(&self) -> &Instance {
         &self.settings
+    }
+
+    /// The last advert of each sender that spoke of this virtual router, up to
+    /// 16 of them.
+    pub fn peers(&self) -> impl Iterator<Item = (IpAddr, &PeerView)> {
+        self.peers.iter()
     }
 
     /// What was counted so far.

@@ -224,9 +224,8 @@ fn row(kind: Kind) -> [Cell; 4] {
     match kind {
         // INIT here is running already.
         Start | BadPacket | EarlyTimer | LinkUp | SourcePresent | UnknownScript | TrackedUp
-        | UnknownTracker | OtherAddressRemoved | WeightedDown | SameSettings | OtherPriority => {
-            nothing
-        }
+        | UnknownTracker | OtherAddressRemoved | WeightedDown | SameSettings => nothing,
+        OtherPriority => [init, backup, (Master, "advert 90"), fault],
         LowerAdvert | EqualAdvert => [init, backup, (Master, ANSWER), fault],
         HigherAdvert => [
             init,

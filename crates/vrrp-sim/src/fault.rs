@@ -72,7 +72,7 @@ impl Fault {
         let script = random.usize(0..2);
         let ways = if random.bool() { Ways::Both } else { Ways::One };
         let priority = NonZeroU8::new(random.u8(1..=254)).unwrap_or(NonZeroU8::MIN);
-        match random.u8(0..32) {
+        match random.u8(0..34) {
             0..=2 => Self::Pause(node),
             3..=6 => Self::Resume(node),
             7..=8 => Self::Crash(node),

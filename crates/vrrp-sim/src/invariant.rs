@@ -71,8 +71,8 @@ pub(crate) fn settle(setup: &Setup) -> Duration {
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
     /// Pairs of running owners of an address that hear each other, and since
-    /// when with these priorities.
-    both: BTreeMap<(IpAddr, usize, usize), (Time, [u8; 2])>,
+    /// when with these priorities and these numbers of addresses.
+    both: BTreeMap<(IpAddr, usize, usize), (Time, [(u8, usize); 2])>,
     /// Steps at one and the same time.
     crowd: Crowd,
 }
@@ -141,15 +141,17 @@ impl Watch {
                     continue;
                 }
                 // An advert that would have ended it says nothing any more once the
-                // order has changed.
-                let priorities =
-                    [*first, *second].map(|index| world.nodes[index].seats[seat].priority());
+                // order or the list of addresses has changed.
+                let standing = [*first, *second].map(|index| {
+                    let seat = &world.nodes[index].seats[seat];
+                    (seat.priority(), seat.settings.addresses.len())
+                });
                 let entry = self
                     .both
                     .entry((address, *first, *second))
-                    .or_insert((world.now, priorities));
-                if entry.1 != priorities {
-                    *entry = (world.now, priorities);
+                    .or_insert((world.now, standing));
+                if entry.1 != standing {
+                    *entry = (world.now, standing);
                 }
                 let lasted = until.since(entry.0);
                 if lasted > two_owners(world.interval) {

@@ -718,3 +718,49 @@ fn intervals_are_written_as_the_version_can() {
     assert_eq!(Interval::Seconds(2).to_string(), "2 sec");
     assert_eq!(Interval::Centiseconds(250).to_string(), "2500ms");
 }
+
+#[test]
+fn a_claim_is_read_from_any_message_of_a_known_version() {
+    let claims = |payload: Vec<u8>| Claim::of(&from_master(payload));
+    assert_eq!(
+        claims(reference().encode(&PATH)),
+        Some(Claim {
+            version: 2,
+            priority: 103,
+            count: 1,
+            auth: Some(1),
+            interval: Interval::Seconds(1),
+        })
+    );
+    let (_, bytes, _, _) = golden_v3().remove(0);
+    assert_eq!(
+        claims(bytes),
+        Some(Claim {
+            version: 3,
+            priority: 150,
+            count: 1,
+            auth: None,
+            interval: Interval::Centiseconds(50),
+        })
+    );
+    assert_eq!(claims(vec![0x21; 7]), None);
+    assert_eq!(claims(vec![0x41; 20]), None);
+}
+
+/// Neither number nor addresses count, everything else does.
+#[test]
+fn a_receiver_may_leave_the_address_list_alone() {
+    let other = [v4("10.0.254.1"), v4("10.0.254.2")];
+    let any = Expect {
+        list: ListRule::Any,
+        ..expect(&other)
+    };
+    let good = from_master(reference().encode(&PATH));
+    assert_eq!(decode(&good, &any), Ok(reference()));
+    let mut bad = good;
+    bad.payload[2] ^= 1;
+    assert_eq!(
+        decode(&bad, &any),
+        Err(DecodeError::Checksum { version: 2 })
+    );
+}

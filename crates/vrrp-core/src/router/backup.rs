@@ -29,6 +29,7 @@ impl VirtualRouter {
             }
             self.adopt_interval(heard);
             self.follow();
+            self.obeyed = Some((heard.source, heard.priority));
         } else if self.lets_lower_be() {
             self.adopt_interval(heard);
             self.follow();
@@ -37,7 +38,30 @@ impl VirtualRouter {
                 source: heard.source,
                 priority: heard.priority,
             });
+            self.take_over_if_it_fell(heard);
         }
+    }
+
+    /// A master that was followed so far and says now that it is worse than we
+    /// are: the address is to move, and nobody gains by waiting for silence as
+    /// keepalived does. The skew lets the best backup win. A router that never
+    /// followed it, as after a start, waits as the RFC says.
+    fn take_over_if_it_fell(&mut self, heard: Heard) {
+        let Some((source, from)) = self.obeyed else {
+            return;
+        };
+        if source != heard.source || heard.priority >= from {
+            return;
+        }
+        self.obeyed = None;
+        self.log(InstanceLine::MasterFell {
+            source,
+            from,
+            to: heard.priority,
+            ours: self.effective_priority,
+        });
+        let soon = self.now + self.skew();
+        self.timers.master_down = self.timers.master_down.map(|deadline| deadline.min(soon));
     }
 
     /// In version 3 a backup waits for the master it has, not for itself

@@ -38,13 +38,18 @@ impl VirtualRouter {
             self.base_priority = priority::OWNER - 1;
             self.set_effective_priority();
         }
-        let ours = self.effective_priority;
-        let higher_address = self.own_source().is_none_or(|own| heard.source > own);
-        if heard.priority > ours || (heard.priority == ours && higher_address) {
+        if self.is_better(&heard) {
             self.yield_to(heard);
         } else {
             self.answer_lower(heard);
         }
+    }
+
+    /// RFC 3768, 6.4.3: the higher priority wins, then the higher address.
+    pub(super) fn is_better(&self, heard: &Heard) -> bool {
+        let ours = self.effective_priority;
+        let higher_address = self.own_source().is_none_or(|own| heard.source > own);
+        heard.priority > ours || (heard.priority == ours && higher_address)
     }
 
     /// Somebody better is master. No priority 0: the other one is here.
@@ -106,7 +111,7 @@ impl VirtualRouter {
     }
 
     /// Whether the last answer is long enough ago; if so, this is one.
-    fn may_answer(&mut self) -> bool {
+    pub(super) fn may_answer(&mut self) -> bool {
         let may = self
             .last_answer
             .is_none_or(|answer| self.now.since(answer) >= ANSWER_PAUSE);
@@ -117,7 +122,7 @@ impl VirtualRouter {
     }
 
     /// An advert out of turn. It counts as the next one.
-    fn assert_mastership(&mut self) {
+    pub(super) fn assert_mastership(&mut self) {
         self.refresh_addresses();
         self.send_advert();
         self.timers.advert = Some(self.now + self.settings.advert_interval);

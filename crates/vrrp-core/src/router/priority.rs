@@ -109,11 +109,23 @@ impl VirtualRouter {
         let to = self.effective_priority;
         if from != to {
             self.log(InstanceLine::Priority { from, to });
+            self.tell_lower_priority(from);
             if matches!(self.state, State::Backup | State::Master) {
                 self.notify(Notification::PriorityChanged(self.state));
             }
         }
         self.judge(Cause::Other);
+    }
+
+    /// A master that became worse says so at once: a better backup takes over
+    /// after its skew.
+    pub(super) fn tell_lower_priority(&mut self, from: u8) {
+        if self.state == State::Master
+            && self.effective_priority < from
+            && self.timers.resume.is_none()
+        {
+            self.assert_mastership();
+        }
     }
 
     /// The sum of base and weights is not clamped on the way, only its end: a

@@ -7,9 +7,10 @@ use std::net::IpAddr;
 use vrrp_proto::Datagram;
 use vrrp_proto::vrrp::{self, Advert, DecodeError, Expect, Interval, ListRule, Senders};
 
-use super::VirtualRouter;
+use super::{VirtualRouter, lists};
 use crate::log::InstanceLine;
 use crate::settings::{AddressCheck, Checksum, OldChecksum, SourceCheck, Transport, Version};
+use crate::state::State;
 use crate::time::Duration;
 
 /// What an accepted advert says about its sender.
@@ -19,6 +20,14 @@ pub(super) struct Heard {
     pub(super) priority: u8,
     /// How often it speaks.
     pub(super) interval: Duration,
+}
+
+/// What became of a packet.
+enum Decoded {
+    Accepted(Advert),
+    /// Right in everything but its address list.
+    OtherList(Advert, DecodeError),
+    Dropped(DecodeError),
 }
 
 impl VirtualRouter {
@@ -58,40 +67,112 @@ impl VirtualRouter {
             addresses: &self.advertised,
             list,
         };
-        let decoded = vrrp::decode(datagram, &expect);
-        let (decoded, old) = match decoded {
-            Err(DecodeError::Checksum { .. }) if self.may_be_old() => {
-                let expect = Expect {
-                    checksum: Checksum::PseudoHeaderOfGroup,
+        let (decoded, old) = self.decode(datagram, &expect);
+        let decoded = match decoded {
+            Err(error @ (DecodeError::Count { .. } | DecodeError::Address { .. })) => {
+                let any = Expect {
+                    list: ListRule::Any,
                     ..expect
                 };
-                (vrrp::decode(datagram, &expect), true)
+                match self.decode(datagram, &any) {
+                    (Ok(advert), _) => Decoded::OtherList(advert, error),
+                    (Err(_), _) => Decoded::Dropped(error),
+                }
             }
-            Ok(_) | Err(_) => (decoded, false),
+            Err(error) => Decoded::Dropped(error),
+            Ok(advert) => Decoded::Accepted(advert),
         };
         match decoded {
-            Ok(advert) => {
+            Decoded::Accepted(advert) => {
                 if old && self.checksum != Checksum::PseudoHeaderOfGroup {
                     self.log(InstanceLine::OldChecksum);
                     self.checksum = Checksum::PseudoHeaderOfGroup;
                 }
-                self.counters.advert_received += 1;
-                if advert.priority == 0 {
-                    self.counters.priority_zero_received += 1;
+                if lists::is_same(&advert.addresses, &self.advertised) {
+                    self.list_is_shared();
                 }
-                self.last_master = Some(datagram.source);
-                Some(Heard {
-                    source: datagram.source,
-                    priority: advert.priority,
-                    interval: interval(&advert),
-                })
+                Some(self.accepted(datagram, &advert))
             }
-            Err(error) => {
-                self.counters.dropped(&error);
-                self.log(InstanceLine::Dropped(error));
+            Decoded::OtherList(advert, error) => self.other_list(datagram, &advert, error),
+            Decoded::Dropped(error) => {
+                self.dropped(datagram, error);
                 None
             }
         }
+    }
+
+    /// The advert under `expect`, and whether its checksum is made in
+    /// keepalived's old way.
+    fn decode(
+        &self,
+        datagram: &Datagram,
+        expect: &Expect<'_>,
+    ) -> (Result<Advert, DecodeError>, bool) {
+        match vrrp::decode(datagram, expect) {
+            Err(DecodeError::Checksum { .. }) if self.may_be_old() => {
+                let expect = Expect {
+                    checksum: Checksum::PseudoHeaderOfGroup,
+                    ..*expect
+                };
+                (vrrp::decode(datagram, &expect), true)
+            }
+            decoded => (decoded, false),
+        }
+    }
+
+    fn accepted(&mut self, datagram: &Datagram, advert: &Advert) -> Heard {
+        self.peers.heard(self.now, datagram, None);
+        self.counters.advert_received += 1;
+        if advert.priority == 0 {
+            self.counters.priority_zero_received += 1;
+        }
+        self.last_master = Some(datagram.source);
+        Heard {
+            source: datagram.source,
+            priority: advert.priority,
+            interval: interval(advert),
+        }
+    }
+
+    fn dropped(&mut self, datagram: &Datagram, error: DecodeError) {
+        self.peers.heard(self.now, datagram, Some(error));
+        self.counters.dropped(&error);
+        self.log(InstanceLine::Dropped(error));
+    }
+
+    /// Everything is right but the address list; see [`lists`].
+    fn other_list(
+        &mut self,
+        datagram: &Datagram,
+        advert: &Advert,
+        error: DecodeError,
+    ) -> Option<Heard> {
+        if self.peers.knows(datagram.source) {
+            let heard_so_before = self.peers.faulty(datagram.source);
+            self.counters.dropped(&error);
+            self.log(InstanceLine::Dropped(error));
+            if !heard_so_before {
+                self.log(InstanceLine::ListTolerated {
+                    source: datagram.source,
+                });
+            }
+            let heard = self.accepted(datagram, advert);
+            self.peers.heard(self.now, datagram, Some(error));
+            if self.state == State::Master && !self.is_better(&heard) {
+                self.speak_to(&advert.addresses);
+            }
+            return Some(heard);
+        }
+        self.dropped(datagram, error);
+        let heard = Heard {
+            source: datagram.source,
+            priority: advert.priority,
+            interval: interval(advert),
+        };
+        if self.state == State::Master && heard.priority != 0 && !self.is_better(&heard) {
+            self.speak_to(&advert.addresses);
+        }
+        None
     }
 
     /// Whether the sender may be a keepalived that makes its checksums in the

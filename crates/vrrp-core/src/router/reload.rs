@@ -23,7 +23,10 @@ impl VirtualRouter {
         self.take_over_judgements(&new);
         let old_addresses: Vec<Address> = self.settings.all_addresses().cloned().collect();
         let old_lease = self.lease;
+        let old_list = self.advertised.clone();
+        let old_priority = self.effective_priority;
         let old = self.replace(new);
+        self.list_changed(old_list);
         self.set_effective_priority();
         match self.state {
             State::Init | State::Fault => {}
@@ -50,6 +53,7 @@ impl VirtualRouter {
                 }
             }
         }
+        self.tell_lower_priority(old_priority);
         self.judge(Cause::Other);
     }
 

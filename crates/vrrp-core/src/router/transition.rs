@@ -2,8 +2,6 @@
 
 use std::net::IpAddr;
 
-use vrrp_proto::vrrp::Advert;
-
 use super::{Cause, Link, PreemptDelay, Running, Source, VirtualRouter, priority};
 use crate::action::{Action, Notification};
 use crate::log::{InstanceLine, LogLine, StartFault};
@@ -98,6 +96,7 @@ impl VirtualRouter {
 
     fn become_backup(&mut self, master_down: Duration) {
         self.state = State::Backup;
+        self.obeyed = None;
         self.timers.master_down = Some(self.now + master_down);
         self.preempt_delay = PreemptDelay::Idle;
         self.notify(Notification::Entered(State::Backup));
@@ -224,24 +223,18 @@ impl VirtualRouter {
 
     /// One advert to everybody.
     pub(super) fn send_advert(&mut self) {
-        self.counters.advert_sent += 1;
-        self.act(Action::SendAdvert(self.advert(self.effective_priority)));
+        self.send(self.effective_priority);
     }
 
     pub(super) fn send_priority_zero(&mut self) {
-        self.counters.advert_sent += 1;
         self.counters.priority_zero_sent += 1;
-        self.act(Action::SendAdvert(self.advert(0)));
+        self.send(0);
     }
 
-    fn advert(&self, priority: u8) -> Advert {
-        Advert {
-            version: self.settings.version,
-            vrid: self.settings.vrid.get(),
-            priority,
-            interval: self.settings.wire_interval(),
-            auth: self.settings.auth,
-            addresses: self.advertised.clone(),
-        }
+    fn send(&mut self, priority: u8) {
+        self.counters.advert_sent += 1;
+        let adverts = self.adverts(priority);
+        self.actions
+            .extend(adverts.into_iter().map(Action::SendAdvert));
     }
 }
