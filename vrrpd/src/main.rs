@@ -1,6 +1,7 @@
 //! The VRRP daemon: keepalived's VRRP half over `vrrp-core`.
 #![forbid(unsafe_code)]
 
+mod advice;
 mod check;
 mod cli;
 mod driver;

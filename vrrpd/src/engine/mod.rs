@@ -23,7 +23,7 @@ use vrrp_proto::vrrp::DecodeError;
 
 use self::slot::{Ground, Slot};
 use crate::limit::Limiter;
-use crate::log::Log;
+use crate::log::{Log, Voice};
 use crate::notify::Notice;
 use crate::script::runner::{Job, Report};
 use crate::script::{Due, Tracked};
@@ -31,6 +31,9 @@ use crate::wire::{Endpoint, Wire};
 
 /// Pause before sockets that could not be opened are tried again.
 const SOCKET_RETRY: Duration = Duration::from_secs(1);
+
+/// From one look at what the peers say to the next.
+const ADVICE_PAUSE: Duration = Duration::from_secs(1);
 
 /// Switches of the command line that reach this deep.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -368,6 +371,24 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
             return;
         }
         self.handle_limited(now, index, Event::Packet(datagram));
+        self.advise(now, index);
+    }
+
+    /// Says what the peers' adverts show to be wrong; looked at once a second at most,
+    /// whatever comes in.
+    fn advise(&mut self, now: Time, index: usize) {
+        let Some(slot) = self.slots.get_mut(index) else {
+            return;
+        };
+        if slot.advised.is_some_and(|last| now < last + ADVICE_PAUSE) {
+            return;
+        }
+        slot.advised = Some(now);
+        let source = slot.told.as_ref().and_then(|told| told.source);
+        for line in slot.adviser.look(&slot.router, source) {
+            self.log
+                .write(Voice::Vrrp, daemonkit::syslog::Level::Warning, &line);
+        }
     }
 
     /// A packet for none of our routers.
@@ -455,7 +476,7 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
             .link(key.ifindex)
             .map_or("?", |link| link.name.as_str());
         self.log.write(
-            crate::log::Voice::Vrrp,
+            Voice::Vrrp,
             daemonkit::syslog::Level::Err,
             &format!(
                 "Netlink: cannot {verb} {}/{} on {device}: {error}",

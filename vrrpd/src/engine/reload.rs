@@ -9,6 +9,7 @@ use vrrp_core::{Event, Time};
 
 use super::slot::{Leaving, Slot};
 use super::{Engine, Tracked};
+use crate::advice::Adviser;
 use crate::wire::Wire;
 
 impl<K: Kernel, W: Wire> Engine<K, W> {
@@ -77,6 +78,7 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
         let Some(slot) = self.slots.get_mut(index) else {
             return;
         };
+        slot.adviser = Adviser::default();
         let settings = Box::new(slot.def.settings.clone());
         self.handle(now, index, Event::Reload(settings));
         self.survey_slot(now, index);

@@ -9,6 +9,7 @@ use osys::vrrp_socket::Listen;
 use vrrp_core::settings::{Address, Instance, Transport};
 use vrrp_core::{Time, VirtualRouter};
 
+use crate::advice::Adviser;
 use crate::notify::Orders;
 use crate::wire::Endpoint;
 
@@ -25,6 +26,9 @@ pub(super) struct Slot {
     pub(super) retry: Option<Time>,
     /// Identification of the last IP packet sent (RFC 791, 3.1).
     pub(super) ip_id: u16,
+    /// What was said of its peers, and when they were looked at last.
+    pub(super) adviser: Adviser,
+    pub(super) advised: Option<Time>,
     /// Why a reload stops it, which is not told as a stop.
     pub(super) leaving: Option<Leaving>,
 }
@@ -56,6 +60,8 @@ impl Slot {
             endpoint: None,
             retry: None,
             ip_id: 0,
+            adviser: Adviser::default(),
+            advised: None,
             leaving: None,
         }
     }
