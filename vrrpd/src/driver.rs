@@ -28,6 +28,10 @@ use crate::wire::{Endpoint, RawWire, Wire as _};
 /// Kernel events taken in one turn, so that a storm of them cannot keep the timer
 /// from firing.
 const EVENTS_A_TURN: usize = 256;
+/// Pause before lines are sent again that the system log had no room for.
+const LOG_RETRY: std::time::Duration = std::time::Duration::from_millis(10);
+/// How long the end of the daemon waits for the system log to take its last lines.
+const LOG_LIMIT: std::time::Duration = std::time::Duration::from_millis(200);
 /// How long the stop waits for the kernel to remove the addresses.
 const STOP_LIMIT: std::time::Duration = std::time::Duration::from_secs(2);
 /// How long it waits for the scripts' thread, which gives notify scripts less.
@@ -159,6 +163,7 @@ impl Driver {
         let mut announced = false;
         loop {
             let mut inbox = self.wait().await;
+            self.log.flush();
             let now = self.clock.now();
             if !inbox.packets.is_empty() {
                 self.engine.packets(now, std::mem::take(&mut inbox.packets));
@@ -224,10 +229,10 @@ impl Driver {
 
     /// Sleeps until something happens. Packets are looked for first.
     async fn wait(&mut self) -> Inbox {
-        let deadline = self
-            .engine
-            .deadline()
-            .map(|deadline| self.clock.instant(deadline));
+        let retry = self.log.is_behind().then(|| Instant::now() + LOG_RETRY);
+        let deadline = self.engine.deadline();
+        let deadline = deadline.map(|deadline| self.clock.instant(deadline));
+        let deadline = deadline.into_iter().chain(retry).min();
         // Without a deadline the timer is never looked at.
         let mut timer = pin!(tokio::time::sleep_until(
             deadline.unwrap_or_else(Instant::now)
@@ -371,6 +376,11 @@ impl Driver {
         // The runner has limits of its own, and this is for the case that it hangs.
         let _ = tokio::time::timeout(SCRIPT_LIMIT, self.runner.stop()).await;
         self.log.info("Stopped");
+        let end = Instant::now() + LOG_LIMIT;
+        while self.log.is_behind() && Instant::now() < end {
+            tokio::time::sleep(LOG_RETRY).await;
+            self.log.flush();
+        }
         0
     }
 

@@ -1,13 +1,18 @@
 //! Log lines under keepalived's two idents, to syslog and to the console.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use daemonkit::syslog::{
-    DEFAULT_MAX_LEN, Destination, Facility, Format, Header, Level, Logger, Settings, Sink, Sinks,
-    Target,
+    Backlog, DEFAULT_MAX_LEN, Destination, Facility, Format, Header, Level, Logger, Settings, Sink,
+    Sinks, Target,
 };
+/// Bytes of lines that may wait for the system log: several hundred instances that all
+/// change at once.
+const BACKLOG: usize = 256 * 1024;
+
 /// Which of keepalived's processes would have said it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Voice {
@@ -28,15 +33,17 @@ pub(crate) struct LogSettings {
     pub(crate) syslog: Option<Facility>,
 }
 
-/// The daemon's log. Writing never waits: a line that cannot be taken is dropped.
+/// The daemon's log. Writing never waits: a line that the system log does not take waits
+/// for [`Log::flush`], and beyond a limit it is dropped.
 #[derive(Debug)]
 pub(crate) struct Log {
     parent: Logger,
     vrrp: Logger,
     console: Option<Arc<Sink>>,
     detail: bool,
+    backlog: RefCell<Backlog>,
     #[cfg(test)]
-    memory: std::cell::RefCell<Vec<String>>,
+    memory: RefCell<Vec<String>>,
 }
 
 impl Log {
@@ -91,8 +98,9 @@ impl Log {
             vrrp,
             console,
             detail: settings.detail,
+            backlog: RefCell::new(Backlog::new(BACKLOG)),
             #[cfg(test)]
-            memory: std::cell::RefCell::default(),
+            memory: RefCell::default(),
         }
     }
 
@@ -111,10 +119,24 @@ impl Log {
             Voice::Vrrp => &self.vrrp,
         };
         // A log that cannot be reached is no reason to stop routing.
-        let _ = logger.log(level, text.as_bytes());
+        self.backlog
+            .borrow_mut()
+            .log(logger, level, text.as_bytes());
         if let Some(console) = &self.console {
             let line = format!("{}: {text}\n", console_time(SystemTime::now()));
             let _ = console.send(line.as_bytes());
+        }
+    }
+
+    /// Whether lines wait for room in the system log.
+    pub(crate) fn is_behind(&self) -> bool {
+        !self.backlog.borrow().is_empty()
+    }
+
+    /// Tries again to send what waits.
+    pub(crate) fn flush(&self) {
+        if self.is_behind() {
+            self.backlog.borrow_mut().flush(&self.vrrp);
         }
     }
 
