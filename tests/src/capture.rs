@@ -71,6 +71,11 @@ const FIELDS: [&str; 13] = [
 impl Capture {
     /// Starts recording at the switch's end of these hosts' wires.
     pub fn start(lab: &Lab, hosts: &[&str]) -> Result<Self> {
+        Self::start_of(lab, hosts, "ip proto 112 or arp")
+    }
+
+    /// The same for what passes this filter of libpcap.
+    pub fn start_of(lab: &Lab, hosts: &[&str], filter: &str) -> Result<Self> {
         let file = lab.dir().join("wire.pcapng");
         let name = file.to_string_lossy().into_owned();
         let mut argv = vec!["dumpcap".to_owned(), "-q".to_owned(), "-w".to_owned(), name];
@@ -79,7 +84,7 @@ impl Capture {
                 "-i".to_owned(),
                 format!("p-{host}"),
                 "-f".to_owned(),
-                "ip proto 112 or arp".to_owned(),
+                filter.to_owned(),
             ]);
         }
         let argv: Vec<&str> = argv.iter().map(String::as_str).collect();

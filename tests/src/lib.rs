@@ -5,6 +5,7 @@
 //! - [`lab`] makes hosts and wires and takes all of them away again;
 //! - [`host`] starts programs inside a host and looks at them;
 //! - [`pair`] is the owner's set-up: two balancers, three API-server stand-ins, one client;
+//! - [`duel`] is two routers and nothing else: every way to speak VRRP, every trouble;
 //! - [`owners`] tells who held the virtual address when;
 //! - [`traffic`] tells which backend answered the client, how fast, and what was lost;
 //! - [`capture`] records the wire and asks tshark what it thinks of it.
@@ -19,6 +20,7 @@ pub mod binaries;
 pub mod capture;
 pub mod clock;
 pub mod differential;
+pub mod duel;
 pub mod fixtures;
 pub mod host;
 pub mod lab;

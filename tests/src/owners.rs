@@ -2,7 +2,7 @@
 //! reports (`ip monitor address`) in each host.
 
 use std::fmt::Write;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -22,7 +22,7 @@ const PROBE: &str = "192.0.2.1/32";
 /// Watches some hosts for one address.
 #[derive(Debug)]
 pub struct Owners {
-    address: Ipv4Addr,
+    address: IpAddr,
     watchers: Vec<(String, Task)>,
 }
 
@@ -57,7 +57,7 @@ impl Span {
 
 impl Owners {
     /// Starts watching; nobody may hold the address yet.
-    pub fn watch(hosts: &[&Host], address: Ipv4Addr) -> Result<Self> {
+    pub fn watch(hosts: &[&Host], address: impl Into<IpAddr>) -> Result<Self> {
         let mut watchers = Vec::new();
         for host in hosts {
             let task = host.spawn(&["ip", "-o", "monitor", "address"])?;
@@ -74,7 +74,10 @@ impl Owners {
             .with_context(|| format!("on {}", host.name()))?;
             watchers.push((host.name().to_owned(), task));
         }
-        Ok(Self { address, watchers })
+        Ok(Self {
+            address: address.into(),
+            watchers,
+        })
     }
 
     /// All changes so far, in the order of time.
@@ -104,7 +107,9 @@ impl Owners {
     /// What a line such as `2: ens160    inet 10.0.254.253/16 scope global ...`,
     /// with `Deleted ` before it when the address is gone, tells about our address.
     fn tells(&self, line: &str) -> Option<bool> {
-        let mut words = line.split_whitespace().skip_while(|word| *word != "inet");
+        let mut words = line
+            .split_whitespace()
+            .skip_while(|word| *word != "inet" && *word != "inet6");
         let address = words.nth(1)?.split('/').next()?;
         (address.parse() == Ok(self.address)).then(|| !line.starts_with("Deleted"))
     }
@@ -158,6 +163,16 @@ impl Owners {
         wait::until(&format!("{host} to hold the address"), limit, || {
             let last = self.changes().into_iter().rfind(|c| c.host == host)?;
             last.holds.then_some(last.at)
+        })
+        .with_context(|| self.story(Moment::default()))
+    }
+
+    /// Waits until `host` has got the address at `since` or later, and tells when.
+    pub fn wait_holds_since(&self, host: &str, since: Moment, limit: Duration) -> Result<Moment> {
+        wait::until(&format!("{host} to get the address"), limit, || {
+            let mut changes = self.changes().into_iter();
+            let got = changes.find(|c| c.host == host && c.holds && c.at >= since)?;
+            Some(got.at)
         })
         .with_context(|| self.story(Moment::default()))
     }
