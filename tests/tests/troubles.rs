@@ -20,8 +20,9 @@ const GROUPS: [&[Trouble]; 3] = [
     ],
 ];
 
-fn play(wire: Wire, routers: [Implementation; 2]) -> Result<()> {
-    let outcomes: Vec<Result<()>> = std::thread::scope(|scope| {
+/// Plays all groups and tells what was seen, a line for each trouble.
+fn play(wire: Wire, routers: [Implementation; 2]) -> Result<String> {
+    let outcomes: Vec<Result<String>> = std::thread::scope(|scope| {
         let threads: Vec<_> = GROUPS
             .iter()
             .map(|group| scope.spawn(move || play_group(wire, routers, group)))
@@ -31,16 +32,18 @@ fn play(wire: Wire, routers: [Implementation; 2]) -> Result<()> {
             .map(|thread| thread.join().unwrap_or_else(|_| Err(anyhow!("a panic"))))
             .collect()
     });
-    let failed: Vec<String> = outcomes
+    let (told, failed): (Vec<_>, Vec<_>) = outcomes.into_iter().partition(Result::is_ok);
+    let failed: Vec<String> = failed
         .into_iter()
         .filter_map(Result::err)
         .map(|error| format!("{error:#}"))
         .collect();
     assert!(failed.is_empty(), "{}", failed.join("\n\n"));
-    Ok(())
+    Ok(told.into_iter().flatten().collect())
 }
 
-fn play_group(wire: Wire, routers: [Implementation; 2], group: &[Trouble]) -> Result<()> {
+fn play_group(wire: Wire, routers: [Implementation; 2], group: &[Trouble]) -> Result<String> {
+    let mut told = String::new();
     let mut duel = Duel::start(Setup {
         script_interval: 1,
         vital: true,
@@ -57,8 +60,8 @@ fn play_group(wire: Wire, routers: [Implementation; 2], group: &[Trouble]) -> Re
             .endure(*trouble)
             .with_context(|| format!("{wire:?}, {routers:?}, {trouble:?}"))?;
         let after = |at: Option<e2e::clock::Moment>| at.map(|at| at.since(passage.struck));
-        println!(
-            "{trouble:?}: r2 after {:?}, r1 lost after {:?}, none {:?}, two {:?}, back after {:?}",
+        told += &format!(
+            "{trouble:?}: r2 after {:?}, r1 lost after {:?}, none {:?}, two {:?}, back after {:?}\n",
             after(passage.gained),
             after(passage.lost),
             passage.none(),
@@ -66,7 +69,7 @@ fn play_group(wire: Wire, routers: [Implementation; 2], group: &[Trouble]) -> Re
             passage.back.since(passage.mended)
         );
     }
-    Ok(())
+    Ok(told)
 }
 
 macro_rules! pairings {
@@ -76,22 +79,26 @@ macro_rules! pairings {
 
             #[test]
             fn both_ours() -> Result<()> {
-                play(Wire::$wire, [Ours; 2])
+                println!("{}", play(Wire::$wire, [Ours; 2])?);
+                Ok(())
             }
 
             #[test]
             fn ours_before_keepalived() -> Result<()> {
-                play(Wire::$wire, [Ours, Original])
+                println!("{}", play(Wire::$wire, [Ours, Original])?);
+                Ok(())
             }
 
             #[test]
             fn keepalived_before_ours() -> Result<()> {
-                play(Wire::$wire, [Original, Ours])
+                println!("{}", play(Wire::$wire, [Original, Ours])?);
+                Ok(())
             }
 
             #[test]
             fn both_keepalived() -> Result<()> {
-                play(Wire::$wire, [Original; 2])
+                println!("{}", play(Wire::$wire, [Original; 2])?);
+                Ok(())
             }
         }
     )* };
