@@ -217,3 +217,14 @@ fn preempt_delay() {
     bench.run(millis(300));
     assert_eq!(bench.router.state(), State::Master);
 }
+
+/// What a predecessor left behind may be set on the master.
+#[test]
+fn an_address_that_is_new_to_a_backup_is_removed() {
+    let mut bench = Bench::started(plain(reference(100)));
+    let event = changed(&bench, |settings| {
+        let second = Address::new(ip("10.0.254.254"), 16, "eth0");
+        settings.addresses.push(second);
+    });
+    assert_eq!(effects(&bench.event(event)), "remove 10.0.254.254");
+}

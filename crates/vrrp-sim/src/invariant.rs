@@ -67,12 +67,17 @@ pub(crate) fn settle(setup: &Setup) -> Duration {
     master_down + two_owners(interval) + Duration::from_millis(20) + preempted
 }
 
+/// Two nodes and an address.
+type Pair = (IpAddr, usize, usize);
+/// A node's priority and its number of addresses.
+type Standing = (u8, usize);
+
 /// Checks a world step by step.
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
     /// Pairs of running owners of an address that hear each other, and since
     /// when with these priorities and these numbers of addresses.
-    both: BTreeMap<(IpAddr, usize, usize), (Time, [(u8, usize); 2])>,
+    both: BTreeMap<Pair, (Time, [Standing; 2])>,
     /// Steps at one and the same time.
     crowd: Crowd,
 }

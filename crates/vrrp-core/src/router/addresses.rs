@@ -65,6 +65,14 @@ impl VirtualRouter {
         self.lease_until = None;
     }
 
+    /// Addresses that a reload adds while we are not master: like at the start,
+    /// a predecessor may have left them behind.
+    pub(super) fn remove_new_addresses(&mut self, old: &[Address]) {
+        let new = self.settings.all_addresses().cloned();
+        let added = new.filter(|address| !old.contains(address));
+        self.actions.extend(added.map(Action::RemoveAddress));
+    }
+
     /// Adds, removes and announces what a reload changed while we are master.
     pub(super) fn change_addresses(&mut self, old: &[Address], lease_changed: bool) {
         let new: Vec<Address> = self.settings.all_addresses().cloned().collect();

@@ -28,6 +28,9 @@ impl VirtualRouter {
         let old = self.replace(new);
         self.list_changed(old_list);
         self.set_effective_priority();
+        if self.running == Running::Yes && self.state != State::Master {
+            self.remove_new_addresses(&old_addresses);
+        }
         match self.state {
             State::Init | State::Fault => {}
             State::Backup => {
