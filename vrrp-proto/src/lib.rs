@@ -13,6 +13,7 @@ pub mod arp;
 pub mod checksum;
 mod datagram;
 pub mod ipv4;
+pub mod ipv6;
 pub mod ndisc;
 mod read;
 pub mod vrrp;

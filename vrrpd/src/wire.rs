@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::task::{Context, Poll};
 
 use osys::packet::FrameSender;
-use osys::vrrp_socket::{Listen, Receiver, Sender};
+use osys::vrrp_socket::{Arrival, Listen, Receiver, Sender};
 use tokio::io::unix::AsyncFd;
 use vrrp_proto::Datagram;
 
@@ -33,6 +33,13 @@ pub(crate) struct Endpoint {
     pub(crate) listen: Listen,
 }
 
+impl Endpoint {
+    /// Endpoints of one interface and family send through one socket.
+    const fn sender(&self) -> (Option<NonZeroU32>, bool) {
+        (self.ifindex, self.listen.address().is_ipv6())
+    }
+}
+
 /// The network as the engine sees it.
 pub(crate) trait Wire {
     /// Opens what is needed for the endpoint; nothing happens if it is open.
@@ -42,7 +49,7 @@ pub(crate) trait Wire {
     fn keep_only(&mut self, endpoints: &BTreeSet<Endpoint>);
 
     /// Sends one IP packet, header included.
-    fn send(&mut self, endpoint: Endpoint, packet: &[u8], to: Ipv4Addr) -> io::Result<()>;
+    fn send(&mut self, endpoint: Endpoint, packet: &[u8], to: IpAddr) -> io::Result<()>;
 
     /// Sends one Ethernet frame.
     fn send_frame(&mut self, ifindex: NonZeroU32, frame: &[u8]) -> io::Result<()>;
@@ -55,7 +62,8 @@ pub(crate) trait Wire {
 #[derive(Debug)]
 pub(crate) struct RawWire {
     receivers: BTreeMap<Endpoint, AsyncFd<Receiver>>,
-    senders: BTreeMap<Option<NonZeroU32>, Sender>,
+    /// By interface and whether they are IPv6's.
+    senders: BTreeMap<(Option<NonZeroU32>, bool), Sender>,
     frames: Option<FrameSender>,
     buffer: Vec<u8>,
 }
@@ -82,9 +90,13 @@ fn registered<S: Packets>(receiver: S) -> io::Result<AsyncFd<S>> {
 impl Wire for RawWire {
     fn attach(&mut self, endpoint: Endpoint) -> io::Result<()> {
         if let std::collections::btree_map::Entry::Vacant(entry) =
-            self.senders.entry(endpoint.ifindex)
+            self.senders.entry(endpoint.sender())
         {
-            entry.insert(Sender::open(endpoint.ifindex)?);
+            let sender = match endpoint.listen.address() {
+                IpAddr::V4(_) => Sender::open(endpoint.ifindex)?,
+                IpAddr::V6(_) => Sender::open_v6(endpoint.ifindex)?,
+            };
+            entry.insert(sender);
         }
         if let std::collections::btree_map::Entry::Vacant(entry) = self.receivers.entry(endpoint) {
             let receiver = Receiver::open(endpoint.listen, endpoint.ifindex)?;
@@ -99,11 +111,11 @@ impl Wire for RawWire {
         self.receivers
             .retain(|endpoint, _| endpoints.contains(endpoint));
         self.senders
-            .retain(|index, _| endpoints.iter().any(|kept| kept.ifindex == *index));
+            .retain(|key, _| endpoints.iter().any(|kept| kept.sender() == *key));
     }
 
-    fn send(&mut self, endpoint: Endpoint, packet: &[u8], to: Ipv4Addr) -> io::Result<()> {
-        match self.senders.get(&endpoint.ifindex) {
+    fn send(&mut self, endpoint: Endpoint, packet: &[u8], to: IpAddr) -> io::Result<()> {
+        match self.senders.get(&endpoint.sender()) {
             Some(sender) => sender.send(packet, to),
             None => Err(io::ErrorKind::NotConnected.into()),
         }
@@ -120,13 +132,17 @@ impl Wire for RawWire {
     fn poll_packets(&mut self, cx: &mut Context<'_>) -> Poll<Vec<(Endpoint, Datagram)>> {
         let mut packets = Vec::new();
         for (endpoint, socket) in &self.receivers {
-            drain(socket, &mut self.buffer, PACKETS_A_TURN, cx, |bytes| {
-                // The kernel has checked the header; what still does not decode is
-                // nobody's advert.
-                if let Ok(datagram) = Datagram::from_ipv4(bytes) {
-                    packets.push((*endpoint, datagram));
-                }
-            });
+            drain(
+                socket,
+                &mut self.buffer,
+                PACKETS_A_TURN,
+                cx,
+                |arrival, bytes| {
+                    if let Some(datagram) = datagram(arrival, bytes) {
+                        packets.push((*endpoint, datagram));
+                    }
+                },
+            );
         }
         if packets.is_empty() {
             Poll::Pending
@@ -136,14 +152,34 @@ impl Wire for RawWire {
     }
 }
 
+/// What arrived, as the routers want it. The kernel has checked the header; what
+/// still does not decode is nobody's advert.
+fn datagram(arrival: Arrival, bytes: &[u8]) -> Option<Datagram> {
+    match arrival {
+        Arrival::Packet(length) => Datagram::from_ipv4(bytes.get(..length)?).ok(),
+        Arrival::Message {
+            length,
+            source,
+            destination,
+            hop_limit,
+        } => Some(Datagram {
+            source: source.into(),
+            destination: destination.into(),
+            ttl: hop_limit,
+            header_len: 0,
+            payload: bytes.get(..length)?.to_vec(),
+        }),
+    }
+}
+
 /// What gives packets without ever waiting for one.
 trait Packets: std::os::fd::AsRawFd {
     /// One packet into the buffer; `WouldBlock` when none waits.
-    fn receive(&self, buffer: &mut [u8]) -> io::Result<usize>;
+    fn receive(&self, buffer: &mut [u8]) -> io::Result<Arrival>;
 }
 
 impl Packets for Receiver {
-    fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
+    fn receive(&self, buffer: &mut [u8]) -> io::Result<Arrival> {
         Self::receive(self, buffer)
     }
 }
@@ -159,7 +195,7 @@ fn drain<S: Packets>(
     buffer: &mut [u8],
     budget: usize,
     cx: &mut Context<'_>,
-    mut take: impl FnMut(&[u8]),
+    mut take: impl FnMut(Arrival, &[u8]),
 ) {
     let mut errors = 0;
     for _ in 0..budget {
@@ -176,7 +212,7 @@ fn drain<S: Packets>(
             }
         }
         match received {
-            Ok(length) => take(buffer.get(..length).unwrap_or_default()),
+            Ok(arrival) => take(arrival, buffer),
             // ENETDOWN and the like are told once; netlink tells the rest. A socket
             // that only fails is looked at again when the next timer is due.
             Err(_) => errors += 1,
@@ -188,7 +224,7 @@ fn drain<S: Packets>(
     cx.waker().wake_by_ref();
 }
 
-fn is_empty(received: &io::Result<usize>) -> bool {
+fn is_empty(received: &io::Result<Arrival>) -> bool {
     matches!(received, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
 }
 

@@ -1,5 +1,5 @@
 use std::future::poll_fn;
-use std::net::UdpSocket;
+use std::net::{Ipv4Addr, UdpSocket};
 use std::time::Duration;
 
 use tokio::task::coop::unconstrained;
@@ -9,8 +9,8 @@ use super::*;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Packets for UdpSocket {
-    fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.recv(buffer)
+    fn receive(&self, buffer: &mut [u8]) -> io::Result<Arrival> {
+        self.recv(buffer).map(Arrival::Packet)
     }
 }
 
@@ -34,7 +34,7 @@ fn in_a_runtime(test: impl Future<Output = ()>) {
 /// looked at.
 fn turn(socket: &AsyncFd<UdpSocket>, budget: usize, cx: &mut Context<'_>) -> Vec<u8> {
     let mut marks = Vec::new();
-    drain(socket, &mut [0; 64], budget, cx, |bytes| {
+    drain(socket, &mut [0; 64], budget, cx, |_, bytes| {
         marks.push(bytes[0]);
     });
     marks

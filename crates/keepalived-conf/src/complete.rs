@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use std::num::NonZeroU8;
 
 use vrrp_core::settings::{
-    Address, AddressCheck, Auth, Garp, Initial, Instance, Lease, OnAdvert, Preempt, Script,
-    SourceCheck, Track, Transport, Version,
+    Address, AddressCheck, Auth, Checksum, Family as RouterFamily, Garp, Initial, Instance, Lease,
+    OnAdvert, Preempt, Script, SourceCheck, Track, Transport, Version,
 };
 use vrrp_core::time::Duration;
 
@@ -22,6 +22,8 @@ mod scripts;
 
 /// Where RFC 3768, section 5.2.2, sends adverts to.
 const GROUP_V4: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(224, 0, 0, 18));
+/// Where RFC 5798, section 5.1.2.2, sends them to over IPv6.
+const GROUP_V6: IpAddr = IpAddr::V6(std::net::Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0x12));
 
 /// keepalived packs at most so many addresses into one advert.
 const MAX_ADDRESSES: usize = 255;
@@ -233,22 +235,6 @@ fn resolve(
             reason,
         );
     };
-    if draft.family() == Family::V6 {
-        unsupported(
-            pass,
-            "the instance is not started",
-            "IPv6 virtual routers cannot be run",
-        );
-        return None;
-    }
-    if version != 2 {
-        unsupported(
-            pass,
-            "the instance is not started",
-            "VRRP version 3 cannot be run",
-        );
-        return None;
-    }
     if draft.auth_type == Some(AuthType::Ah) {
         unsupported(
             pass,
@@ -266,7 +252,21 @@ fn resolve(
         return None;
     }
     let global = &pass.draft.vrrp;
-    settings.version = Version::V2;
+    settings.version = if version == 2 {
+        Version::V2
+    } else {
+        Version::V3
+    };
+    settings.family = match draft.family() {
+        Family::V4 => RouterFamily::V4,
+        Family::V6 => RouterFamily::V6,
+    };
+    if draft.checksum_as_v2.unwrap_or(global.checksum_as_v2) {
+        settings.checksum = Checksum::Message;
+    }
+    if let Some(old) = draft.old_checksum {
+        settings.old_checksum = old;
+    }
     settings.initial = draft.state.unwrap_or(Initial::Backup);
     settings.priority = NonZeroU8::new(draft.priority?)?;
     settings.advert_interval = Duration::from_micros(draft.advert_interval.unwrap_or(1_000_000));
@@ -340,12 +340,12 @@ const fn track(on: bool) -> Track {
 
 fn transport(draft: &InstanceDraft, global: &GlobalVrrp) -> Transport {
     if draft.peers.is_empty() {
-        let group = draft.group.or(match draft.family() {
-            Family::V4 => global.group4,
-            Family::V6 => global.group6,
-        });
+        let (global, default) = match draft.family() {
+            Family::V4 => (global.group4, GROUP_V4),
+            Family::V6 => (global.group6, GROUP_V6),
+        };
         return Transport::Multicast {
-            group: group.unwrap_or(GROUP_V4),
+            group: draft.group.or(global).unwrap_or(default),
             source: draft.source,
         };
     }

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::net::IpAddr;
 
 use cfgtext::Span;
-use vrrp_core::settings::{Address, Initial, Peer, Sense};
+use vrrp_core::settings::{Address, Initial, OldChecksum, Peer, Sense};
 
 use crate::env::Credentials;
 use crate::model::GlobalDefs;
@@ -42,6 +42,7 @@ pub(crate) struct GlobalVrrp {
     pub(crate) garp_interval: u64,
     pub(crate) group4: Option<IpAddr>,
     pub(crate) group6: Option<IpAddr>,
+    pub(crate) checksum_as_v2: bool,
 }
 
 impl Default for GlobalVrrp {
@@ -58,6 +59,7 @@ impl Default for GlobalVrrp {
             garp_interval: 0,
             group4: None,
             group6: None,
+            checksum_as_v2: false,
         }
     }
 }
@@ -194,6 +196,8 @@ pub(crate) struct InstanceDraft {
     pub(crate) strict: Option<bool>,
     pub(crate) accept: Option<bool>,
     pub(crate) native_ipv6: bool,
+    pub(crate) old_checksum: Option<OldChecksum>,
+    pub(crate) checksum_as_v2: Option<bool>,
     pub(crate) track_link: bool,
     pub(crate) use_vmac: bool,
     pub(crate) xmit_base: bool,
@@ -243,6 +247,8 @@ impl InstanceDraft {
             strict: None,
             accept: None,
             native_ipv6: false,
+            old_checksum: None,
+            checksum_as_v2: None,
             track_link: true,
             use_vmac: false,
             xmit_base: false,

@@ -1,14 +1,15 @@
-//! Raw IPv4 sockets for protocol 112: one kind that receives, one that sends.
+//! Raw sockets for protocol 112, IPv4 and IPv6: one kind that receives, one that
+//! sends.
 //!
 //! Both need `CAP_NET_RAW`. All calls here have safe wrappers in socket2 and nix;
 //! this module only fixes the order and the options that VRRP needs.
 
-use std::io::{self, Read as _};
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::io::{self, IoSliceMut, Read as _};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
 use std::num::NonZeroU32;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
-use nix::sys::socket::{setsockopt, sockopt};
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrIn6, recvmsg, setsockopt, sockopt};
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, SockAddr, Socket, Type};
 
 /// `IPPROTO_VRRP` (RFC 3768, 5.2.4).
@@ -23,15 +24,44 @@ const ROUTED: i32 = libc::MSG_DONTWAIT;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Listen {
     /// Adverts to a multicast group, joined on the interface.
-    Group(Ipv4Addr),
+    Group(IpAddr),
     /// Adverts to one address of this host.
-    Address(Ipv4Addr),
+    Address(IpAddr),
 }
 
-/// Receives whole IP packets of protocol 112.
+impl Listen {
+    /// The group or the address.
+    #[must_use]
+    pub const fn address(self) -> IpAddr {
+        match self {
+            Self::Group(address) | Self::Address(address) => address,
+        }
+    }
+}
+
+/// What [`Receiver::receive`] read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arrival {
+    /// A whole IPv4 packet of so many bytes, header included.
+    Packet(usize),
+    /// An IPv6 packet; the kernel keeps its header.
+    Message {
+        /// Bytes of payload.
+        length: usize,
+        /// Who sent it.
+        source: Ipv6Addr,
+        /// Whom it was sent to.
+        destination: Ipv6Addr,
+        /// Its hop limit on arrival.
+        hop_limit: u8,
+    },
+}
+
+/// Receives packets of protocol 112.
 #[derive(Debug)]
 pub struct Receiver {
     socket: Socket,
+    v6: bool,
 }
 
 impl Receiver {
@@ -42,32 +72,95 @@ impl Receiver {
     /// `EPERM` without `CAP_NET_RAW`, `ENODEV` for an unknown index,
     /// `EADDRNOTAVAIL` for an address this host does not have.
     pub fn open(listen: Listen, ifindex: Option<NonZeroU32>) -> io::Result<Self> {
-        let socket = raw(PROTOCOL)?;
+        let socket = match listen.address() {
+            IpAddr::V4(address) => Self::open_v4(listen, address, ifindex)?,
+            IpAddr::V6(address) => Self::open_v6(listen, address, ifindex)?,
+        };
+        let v6 = listen.address().is_ipv6();
+        Ok(Self { socket, v6 })
+    }
+
+    fn open_v4(
+        listen: Listen,
+        address: Ipv4Addr,
+        ifindex: Option<NonZeroU32>,
+    ) -> io::Result<Socket> {
+        let socket = raw(Domain::IPV4, PROTOCOL)?;
         if let Some(index) = ifindex {
             socket.bind_device_by_index_v4(Some(index))?;
         }
         // Without this the socket would hear groups that other sockets joined.
         socket.set_multicast_all_v4(false)?;
-        let address = match listen {
-            Listen::Group(group) | Listen::Address(group) => group,
-        };
         socket.bind(&SocketAddrV4::new(address, 0).into())?;
-        if let Listen::Group(group) = listen {
+        if let Listen::Group(_) = listen {
             let interface = ifindex.map_or(
                 InterfaceIndexOrAddress::Address(Ipv4Addr::UNSPECIFIED),
                 |index| InterfaceIndexOrAddress::Index(index.get()),
             );
-            socket.join_multicast_v4_n(&group, &interface)?;
+            socket.join_multicast_v4_n(&address, &interface)?;
         }
-        Ok(Self { socket })
+        Ok(socket)
     }
 
-    /// Reads one packet, IP header included; a longer one is cut to the buffer.
+    fn open_v6(
+        listen: Listen,
+        address: Ipv6Addr,
+        ifindex: Option<NonZeroU32>,
+    ) -> io::Result<Socket> {
+        let socket = raw(Domain::IPV6, PROTOCOL)?;
+        let index = ifindex.map_or(0, NonZeroU32::get);
+        socket.bind_device_by_index_v6(ifindex)?;
+        socket.set_multicast_all_v6(false)?;
+        socket.set_recv_hoplimit_v6(true)?;
+        setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?;
+        socket.bind(&SocketAddrV6::new(address, 0, 0, scope_of(address, index)).into())?;
+        if let Listen::Group(_) = listen {
+            socket.join_multicast_v6(&address, index)?;
+        }
+        Ok(socket)
+    }
+
+    /// Reads one packet; a longer one is cut to the buffer.
     ///
     /// # Errors
     /// `WouldBlock` when none waits; `ENETDOWN` once after the interface went down.
-    pub fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        (&self.socket).read(buffer)
+    pub fn receive(&self, buffer: &mut [u8]) -> io::Result<Arrival> {
+        if self.v6 {
+            self.receive_v6(buffer)
+        } else {
+            (&self.socket).read(buffer).map(Arrival::Packet)
+        }
+    }
+
+    fn receive_v6(&self, buffer: &mut [u8]) -> io::Result<Arrival> {
+        let mut control = nix::cmsg_space!(libc::in6_pktinfo, libc::c_int);
+        let mut parts = [IoSliceMut::new(buffer)];
+        let message = recvmsg::<SockaddrIn6>(
+            self.socket.as_raw_fd(),
+            &mut parts,
+            Some(&mut control),
+            MsgFlags::MSG_DONTWAIT,
+        )?;
+        let (mut destination, mut hop_limit) = (Ipv6Addr::UNSPECIFIED, 0);
+        for part in message.cmsgs()? {
+            match part {
+                ControlMessageOwned::Ipv6PacketInfo(info) => {
+                    destination = Ipv6Addr::from(info.ipi6_addr.s6_addr);
+                }
+                ControlMessageOwned::Ipv6HopLimit(limit) => {
+                    hop_limit = u8::try_from(limit).unwrap_or(0);
+                }
+                _ => {}
+            }
+        }
+        Ok(Arrival::Message {
+            length: message.bytes,
+            source: message
+                .address
+                .map_or(Ipv6Addr::UNSPECIFIED, |address| address.ip()),
+            destination,
+            hop_limit,
+        })
     }
 
     /// Asks for a receive buffer of that many bytes; the kernel may give less.
@@ -85,7 +178,7 @@ impl AsFd for Receiver {
     }
 }
 
-impl std::os::fd::AsRawFd for Receiver {
+impl AsRawFd for Receiver {
     fn as_raw_fd(&self) -> std::os::fd::RawFd {
         self.socket.as_raw_fd()
     }
@@ -98,15 +191,15 @@ pub struct Sender {
 }
 
 impl Sender {
-    /// Opens a non-blocking socket that receives nothing. With an interface index
-    /// all it sends leaves there.
+    /// Opens a non-blocking socket that receives nothing, for IPv4. With an
+    /// interface index all it sends leaves there.
     ///
     /// # Errors
     /// `EPERM` without `CAP_NET_RAW`, `ENODEV` for an unknown index.
     pub fn open(ifindex: Option<NonZeroU32>) -> io::Result<Self> {
         // The kernel gives every raw socket a copy of each packet of its protocol;
         // no packet is of this one, and the header says what is sent (raw(7)).
-        let socket = raw(libc::IPPROTO_RAW)?;
+        let socket = raw(Domain::IPV4, libc::IPPROTO_RAW)?;
         socket.set_header_included_v4(true)?;
         if let Some(index) = ifindex {
             socket.bind_device_by_index_v4(Some(index))?;
@@ -119,14 +212,34 @@ impl Sender {
         Ok(Self { socket })
     }
 
-    /// Sends one packet. The kernel fills in the IP checksum (raw(7)); a multicast
-    /// packet never leaves the link (`MSG_DONTROUTE`).
+    /// The same for IPv6.
+    ///
+    /// # Errors
+    /// As [`Sender::open`].
+    pub fn open_v6(ifindex: Option<NonZeroU32>) -> io::Result<Self> {
+        // The header is the caller's on a socket of this protocol (ipv6(7)).
+        let socket = raw(Domain::IPV6, libc::IPPROTO_RAW)?;
+        if let Some(index) = ifindex {
+            socket.bind_device_by_index_v6(Some(index))?;
+            socket.set_multicast_if_v6(index.get())?;
+        }
+        socket.set_multicast_loop_v6(false)?;
+        let _ = setsockopt(&socket, sockopt::Priority, &PRIORITY_CONTROL);
+        Ok(Self { socket })
+    }
+
+    /// Sends one packet. The kernel fills in the checksum of an IPv4 header
+    /// (raw(7)); a multicast packet never leaves the link (`MSG_DONTROUTE`). An
+    /// IPv6 destination on the link goes out of the socket's interface.
     ///
     /// # Errors
     /// `WouldBlock` when the interface's queue is full; `ENETUNREACH`, `ENETDOWN`,
     /// `EPERM` (a firewall) and the others of send(2).
-    pub fn send(&self, packet: &[u8], destination: Ipv4Addr) -> io::Result<()> {
-        let to: SockAddr = SocketAddrV4::new(destination, 0).into();
+    pub fn send(&self, packet: &[u8], destination: IpAddr) -> io::Result<()> {
+        let to: SockAddr = match destination {
+            IpAddr::V4(address) => SocketAddrV4::new(address, 0).into(),
+            IpAddr::V6(address) => SocketAddrV6::new(address, 0, 0, 0).into(),
+        };
         let flags = if destination.is_multicast() {
             LINK_ONLY
         } else {
@@ -141,8 +254,17 @@ impl Sender {
     }
 }
 
-fn raw(protocol: i32) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(protocol)))?;
+/// Addresses of a link mean nothing without the link.
+fn scope_of(address: Ipv6Addr, index: u32) -> u32 {
+    if address.is_unicast_link_local() || address.is_multicast() {
+        index
+    } else {
+        0
+    }
+}
+
+fn raw(domain: Domain, protocol: i32) -> io::Result<Socket> {
+    let socket = Socket::new(domain, Type::RAW, Some(Protocol::from(protocol)))?;
     socket.set_nonblocking(true)?;
     Ok(socket)
 }
@@ -161,7 +283,7 @@ fn setsockopt_multicast_interface(socket: &Socket, index: NonZeroU32) -> io::Res
     // initialised ip_mreqn and the length is its size; the kernel only reads it.
     let result = unsafe {
         libc::setsockopt(
-            std::os::fd::AsRawFd::as_raw_fd(socket),
+            socket.as_raw_fd(),
             libc::IPPROTO_IP,
             libc::IP_MULTICAST_IF,
             (&raw const request).cast(),
@@ -206,7 +328,8 @@ mod tests {
         let mut buffer = [0; 256];
         while Instant::now() < deadline {
             match receiver.receive(&mut buffer) {
-                Ok(length) => {
+                Ok(Arrival::Message { .. }) => {}
+                Ok(Arrival::Packet(length)) => {
                     let got = buffer.get(..length).unwrap_or_default();
                     if got.ends_with(&[mark; 8]) {
                         return Some(got.to_vec());
@@ -225,7 +348,7 @@ mod tests {
     fn a_sent_packet_arrives_whole_with_the_checksum_the_kernel_made() {
         let address = Ipv4Addr::new(127, 0, 0, 77);
         let Some(receiver) = permitted(Receiver::open(
-            Listen::Address(address),
+            Listen::Address(address.into()),
             Some(LOOPBACK_INDEX),
         )) else {
             return;
@@ -233,7 +356,7 @@ mod tests {
         receiver.set_buffer(1 << 18).unwrap();
         let sender = Sender::open(Some(LOOPBACK_INDEX)).unwrap();
         let sent = packet(Ipv4Addr::LOCALHOST, address, 0xa7);
-        sender.send(&sent, address).unwrap();
+        sender.send(&sent, address.into()).unwrap();
         let got = receive_marked(&receiver, 0xa7).unwrap();
         assert_eq!(got.len(), sent.len());
         assert_eq!(got.get(..10), sent.get(..10));
@@ -250,8 +373,10 @@ mod tests {
     #[test]
     fn a_group_is_joined_on_the_interface_asked_for() {
         let group = Ipv4Addr::new(224, 0, 0, 18);
-        let Some(_receiver) = permitted(Receiver::open(Listen::Group(group), Some(LOOPBACK_INDEX)))
-        else {
+        let Some(_receiver) = permitted(Receiver::open(
+            Listen::Group(group.into()),
+            Some(LOOPBACK_INDEX),
+        )) else {
             return;
         };
         // /proc/net/igmp names the group in host order under the interface's line.
@@ -266,7 +391,7 @@ mod tests {
 
     #[test]
     fn an_address_of_somebody_else_cannot_be_listened_on() {
-        let result = Receiver::open(Listen::Address(Ipv4Addr::new(192, 0, 2, 9)), None);
+        let result = Receiver::open(Listen::Address(Ipv4Addr::new(192, 0, 2, 9).into()), None);
         let error = result.err().map(|error| error.kind());
         assert!(
             matches!(
@@ -275,5 +400,42 @@ mod tests {
             ),
             "{error:?}"
         );
+    }
+
+    #[test]
+    fn an_ipv6_packet_arrives_with_what_its_header_said() {
+        let address = Ipv6Addr::LOCALHOST;
+        let listen = Listen::Address(address.into());
+        let Some(receiver) = permitted(Receiver::open(listen, Some(LOOPBACK_INDEX))) else {
+            return;
+        };
+        let sender = Sender::open_v6(Some(LOOPBACK_INDEX)).unwrap();
+        let mark = [0xb8; 8];
+        let mut packet = vec![0x6c, 0, 0, 0, 0, 8, 112, 254];
+        packet.extend(Ipv6Addr::LOCALHOST.octets());
+        packet.extend(address.octets());
+        packet.extend(mark);
+        sender.send(&packet, address.into()).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(5);
+        let mut buffer = [0; 256];
+        while Instant::now() < deadline {
+            let Ok(arrival) = receiver.receive(&mut buffer) else {
+                std::thread::yield_now();
+                continue;
+            };
+            if buffer.starts_with(&mark) {
+                assert_eq!(
+                    arrival,
+                    Arrival::Message {
+                        length: 8,
+                        source: Ipv6Addr::LOCALHOST,
+                        destination: address,
+                        hop_limit: 254,
+                    }
+                );
+                return;
+            }
+        }
+        panic!("the packet did not arrive");
     }
 }

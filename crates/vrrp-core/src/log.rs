@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use vrrp_proto::vrrp::DecodeError;
 
-use crate::settings::OnAdvert;
+use crate::settings::{Family, OnAdvert};
 use crate::state::State;
 use crate::time::Duration;
 
@@ -41,7 +41,7 @@ pub enum StartFault {
         interface: String,
     },
     /// The interface has no address to send from.
-    NoAddress,
+    NoAddress(Family),
     /// The configured source address is on no interface.
     NoSource,
 }
@@ -510,7 +510,8 @@ impl fmt::Display for StartFault {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::LinkDown { interface } => write!(formatter, "interface {interface} down"),
-            Self::NoAddress => formatter.write_str("no IPv4 address for interface"),
+            Self::NoAddress(Family::V4) => formatter.write_str("no IPv4 address for interface"),
+            Self::NoAddress(Family::V6) => formatter.write_str("no IPv6 address for interface"),
             Self::NoSource => formatter.write_str("src address not configured"),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
+use std::time::SystemTime;
 
 use daemonkit::syslog::Level as SyslogLevel;
 use netif::Kernel;
@@ -9,7 +10,7 @@ use vrrp_core::settings::Address;
 use vrrp_core::{Action, Detail, Event, InstanceLine, Level, LogLine, Notification, Time};
 use vrrp_proto::ipv4::Header;
 use vrrp_proto::vrrp::{Advert, Path};
-use vrrp_proto::{arp, ndisc};
+use vrrp_proto::{arp, ipv6, ndisc};
 
 use super::slot::Leaving;
 use super::{Engine, slot};
@@ -77,9 +78,12 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
     }
 
     fn notify(&mut self, index: usize, what: Notification, priority: u8) {
-        let Some(slot) = self.slots.get(index) else {
+        let Some(slot) = self.slots.get_mut(index) else {
             return;
         };
+        if let Notification::Entered(_) = what {
+            slot.transition = Some(SystemTime::now());
+        }
         let occasion = match (what, slot.leaving) {
             (Notification::Stop, Some(Leaving::Deleted)) => Some(Occasion::Deleted),
             // Its successor tells how it stands.
@@ -102,7 +106,7 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
             return;
         };
         let source = slot.told.as_ref().and_then(|told| told.source);
-        let (Some(endpoint), Some(IpAddr::V4(source))) = (slot.endpoint, source) else {
+        let (Some(endpoint), Some(source)) = (slot.endpoint, source) else {
             // No way out; the router is in FAULT or about to be.
             return;
         };
@@ -112,12 +116,22 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
         let checksum = slot.router.checksum();
         let mut failure = None;
         for destination in destinations {
-            let payload = advert.encode(&Path {
-                source: source.into(),
-                destination: destination.into(),
+            let path = Path {
+                source,
+                destination,
                 checksum,
-            });
-            let mut packet = Header::advert(source, destination, ttl, id).encode(payload.len());
+            };
+            let payload = advert.encode(&path);
+            let mut packet = match (source, destination) {
+                (IpAddr::V4(source), IpAddr::V4(destination)) => {
+                    Header::advert(source, destination, ttl, id).encode(payload.len())
+                }
+                (IpAddr::V6(source), IpAddr::V6(destination)) => {
+                    ipv6::advert_header(source, destination, ttl, payload.len())
+                }
+                // A peer of the other family cannot be reached from here.
+                (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => continue,
+            };
             packet.extend_from_slice(&payload);
             if let Err(error) = self.wire.send(endpoint, &packet, destination) {
                 failure = Some((destination, error));

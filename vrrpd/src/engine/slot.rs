@@ -1,13 +1,14 @@
 //! One virtual router and what the host has for it.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::num::NonZeroU32;
+use std::time::SystemTime;
 
 use keepalived_conf::InstanceDef;
 use netif::{AddressFlags, AddressKey, AddressSpec, Link, Scope, View};
 use osys::vrrp_socket::Listen;
-use vrrp_core::settings::{Address, Instance, Transport};
-use vrrp_core::{Time, VirtualRouter};
+use vrrp_core::settings::{Address, Family, Instance, Transport};
+use vrrp_core::{Counters, Time, VirtualRouter};
 
 use crate::advice::Adviser;
 use crate::notify::Orders;
@@ -26,6 +27,10 @@ pub(super) struct Slot {
     pub(super) retry: Option<Time>,
     /// Identification of the last IP packet sent (RFC 791, 3.1).
     pub(super) ip_id: u16,
+    /// When it entered its state.
+    pub(super) transition: Option<SystemTime>,
+    /// Its counters when the statistics were cleared.
+    pub(super) cleared: Counters,
     /// What was said of its peers, and when they were looked at last.
     pub(super) adviser: Adviser,
     pub(super) advised: Option<Time>,
@@ -60,6 +65,8 @@ impl Slot {
             endpoint: None,
             retry: None,
             ip_id: 0,
+            transition: None,
+            cleared: Counters::default(),
             adviser: Adviser::default(),
             advised: None,
             leaving: None,
@@ -100,7 +107,17 @@ impl Slot {
         let link = self.link(view)?;
         view.addresses(link.index)
             .map(|address| address.key.addr)
-            .find(|addr| addr.is_ipv4() && !virtual_addresses.contains(addr))
+            .find(|addr| self.may_send_from(*addr) && !virtual_addresses.contains(addr))
+    }
+
+    /// Whether adverts may come from an address that nobody configured: IPv4, or
+    /// the link-local one of IPv6 (RFC 5798, 5.1.2.1).
+    fn may_send_from(&self, address: IpAddr) -> bool {
+        match (self.settings().family, address) {
+            (Family::V4, IpAddr::V4(_)) => true,
+            (Family::V6, IpAddr::V6(address)) => address.is_unicast_link_local(),
+            (Family::V4, IpAddr::V6(_)) | (Family::V6, IpAddr::V4(_)) => false,
+        }
     }
 
     /// Where its sockets belong, given its source address.
@@ -111,33 +128,20 @@ impl Slot {
             Some(NonZeroU32::new(self.link(view)?.index)?)
         };
         let listen = match (&self.settings().transport, source) {
-            (
-                Transport::Multicast {
-                    group: IpAddr::V4(group),
-                    ..
-                },
-                _,
-            ) => Listen::Group(*group),
-            (Transport::Unicast { .. }, Some(IpAddr::V4(source))) => Listen::Address(source),
-            _ => return None,
+            (Transport::Multicast { group, .. }, _) => Listen::Group(*group),
+            (Transport::Unicast { .. }, Some(source)) => Listen::Address(source),
+            (Transport::Unicast { .. }, None) => return None,
         };
         Some(Endpoint { ifindex, listen })
     }
 
     /// Destinations and time to live of its adverts.
-    pub(super) fn destinations(&self) -> (Vec<Ipv4Addr>, u8) {
-        let v4 = |address: &IpAddr| match address {
-            IpAddr::V4(address) => Some(*address),
-            IpAddr::V6(_) => None,
-        };
+    pub(super) fn destinations(&self) -> (Vec<IpAddr>, u8) {
         match &self.settings().transport {
-            Transport::Multicast { group, .. } => {
-                (v4(group).into_iter().collect(), vrrp_proto::vrrp::TTL)
+            Transport::Multicast { group, .. } => (vec![*group], vrrp_proto::vrrp::TTL),
+            Transport::Unicast { peers, ttl, .. } => {
+                (peers.iter().map(|peer| peer.address).collect(), *ttl)
             }
-            Transport::Unicast { peers, ttl, .. } => (
-                peers.iter().filter_map(|peer| v4(&peer.address)).collect(),
-                *ttl,
-            ),
         }
     }
 

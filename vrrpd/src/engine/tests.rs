@@ -44,7 +44,7 @@ impl Wire for FakeWire {
         self.open.retain(|endpoint| endpoints.contains(endpoint));
     }
 
-    fn send(&mut self, endpoint: Endpoint, packet: &[u8], to: Ipv4Addr) -> io::Result<()> {
+    fn send(&mut self, endpoint: Endpoint, packet: &[u8], to: IpAddr) -> io::Result<()> {
         assert!(self.open.contains(&endpoint), "sent on a closed endpoint");
         self.sent.push((packet.to_vec(), to));
         Ok(())

@@ -101,11 +101,17 @@ pub(super) const ROWS: &[Row] = &[
         vrrp::group4,
         "multicast group for IPv4, 224.0.0.18 unless given",
     ),
-    Row::accepted(
+    Row::full(
         "vrrp_mcast_group6",
         "ADDRESS",
         vrrp::group6,
-        "IPv6 virtual routers cannot be run",
+        "multicast group for IPv6, ff02::12 unless given",
+    ),
+    Row::full(
+        "v3_checksum_as_v2",
+        "[BOOL]",
+        vrrp::checksum_as_v2,
+        "checksums of version 3 over IPv4 without pseudo-header (RFC 9568)",
     ),
     Row::full(
         "vrrp_garp_master_delay",

@@ -408,11 +408,17 @@ pub(super) const ROWS: &[Row] = &[
         garp::vmac_interval,
         "there are no VMAC interfaces",
     ),
-    Row::refused(
+    Row::full(
         "old_unicast_checksum",
         "[never]",
         line::old_checksum,
-        "version 3 is not run",
+        "checksums of version 3 over unicast as keepalived made them up to 1.3.6: send them, or refuse them",
+    ),
+    Row::full(
+        "v3_checksum_as_v2",
+        "[BOOL]",
+        line::checksum_as_v2,
+        "checksums of version 3 over IPv4 without pseudo-header (RFC 9568)",
     ),
     Row::refused(
         "promote_secondaries",

@@ -58,7 +58,7 @@ impl VirtualRouter {
         };
         match (self.source, configured) {
             (Source::Absent, Some(_)) => Some(StartFault::NoSource),
-            (Source::Absent, None) => Some(StartFault::NoAddress),
+            (Source::Absent, None) => Some(StartFault::NoAddress(self.settings.family)),
             (Source::Assumed | Source::Present(_), _) => None,
         }
     }

@@ -38,6 +38,13 @@ pub(super) fn skip_check(pass: &mut Pass<'_>, _: &Line) -> Handled {
     Ok(())
 }
 
+pub(super) fn checksum_as_v2(pass: &mut Pass<'_>, line: &Line) -> Handled {
+    if let Some(value) = switch(pass, line, "Invalid value for v3_checksum_as_v2 specified") {
+        pass.draft.vrrp.checksum_as_v2 = value;
+    }
+    Ok(())
+}
+
 pub(super) fn lower_no_advert(pass: &mut Pass<'_>, line: &Line) -> Handled {
     if let Some(value) = switch(
         pass,

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use vrrp_core::settings::Initial;
+use vrrp_core::settings::{Initial, OldChecksum};
 
 use crate::draft::{AuthType, Family, InstanceDraft};
 use crate::number::{boolean, seconds, unsigned};
@@ -462,7 +462,21 @@ pub(super) fn old_checksum(pass: &mut Pass<'_>, line: &Line) -> Handled {
             word.text()
         ));
     }
-    set(pass, |instance| instance.unicast = true);
+    let mode = match line.words.get(1) {
+        Some(word) if word.is(b"never") => OldChecksum::Never,
+        Some(_) | None => OldChecksum::Always,
+    };
+    set(pass, |instance| {
+        instance.unicast = true;
+        instance.old_checksum = Some(mode);
+    });
+    Ok(())
+}
+
+pub(super) fn checksum_as_v2(pass: &mut Pass<'_>, line: &Line) -> Handled {
+    if let Some(value) = switch(pass, line, "v3_checksum_as_v2") {
+        set(pass, |instance| instance.checksum_as_v2 = Some(value));
+    }
     Ok(())
 }
 
