@@ -4,11 +4,20 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, bail};
 
 /// Set by whoever has built the programs already, so that no test builds them again.
 pub const READY: &str = "E2E_BINARIES_READY";
+
+/// The same for this process alone.
+static BUILT: AtomicBool = AtomicBool::new(false);
+
+/// Declares that the programs are built, so that [`ours`] only looks for them.
+pub fn declare_built() {
+    BUILT.store(true, Ordering::Relaxed);
+}
 
 /// The path of one of our programs, built if it is not.
 pub fn ours(name: &str) -> Result<PathBuf> {
@@ -40,7 +49,7 @@ pub fn original(name: &str) -> Result<PathBuf> {
 }
 
 fn build() -> Result<()> {
-    if std::env::var_os(READY).is_some() {
+    if BUILT.load(Ordering::Relaxed) || std::env::var_os(READY).is_some() {
         return Ok(());
     }
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));

@@ -153,7 +153,7 @@ impl Duel {
     }
 
     /// Asks a router to stop, and waits until it has; says how long it took.
-    pub fn stop_router(&mut self, index: usize) -> Result<Duration> {
+    pub fn stop_router(&self, index: usize) -> Result<Duration> {
         let start = Moment::now();
         let task = self.task(index)?;
         task.signal(SIGTERM)?;

@@ -1,4 +1,5 @@
-//! `cargo xtask bench relay`: proxyd beside the others, on this machine.
+//! `cargo xtask bench relay`: proxyd beside the others, on this machine;
+//! `cargo xtask bench vrrp`: vrrpd beside keepalived.
 
 mod config;
 mod drive;
@@ -9,6 +10,7 @@ mod results;
 mod scenario;
 mod stats;
 mod table;
+mod vrrp;
 mod world;
 
 use std::fs;
@@ -53,6 +55,8 @@ const NEEDS: [Need; 4] = [
 pub(crate) enum Bench {
     /// Compare proxyd's data path with HAProxy's, nginx's and any other's
     Relay(Options),
+    /// Compare vrrpd with Debian's keepalived: how fast the address moves, what it costs
+    Vrrp(vrrp::Options),
 }
 
 #[derive(Args)]
@@ -96,7 +100,13 @@ pub(crate) struct Options {
 
 /// Exit code 0 if everything could be measured, whoever is ahead.
 pub(crate) fn bench(task: &Bench) -> Result<ExitCode> {
-    let Bench::Relay(options) = task;
+    match task {
+        Bench::Relay(options) => relay(options),
+        Bench::Vrrp(options) => vrrp::vrrp(options),
+    }
+}
+
+fn relay(options: &Options) -> Result<ExitCode> {
     if options.list {
         list();
         return Ok(ExitCode::SUCCESS);
@@ -283,7 +293,7 @@ fn inside(
     write(&options.json, &serde_json::to_string_pretty(&report)?)?;
     if let Some(path) = &options.markdown {
         let document = fs::read_to_string(path).unwrap_or_default();
-        write(path, &table::insert(&document, &table))?;
+        write(path, &table::insert(&document, &table, table::MARKS))?;
     }
     say(&summary(&rows, &runs));
     say(&format!("figures: {}", options.json.display()));
@@ -315,6 +325,14 @@ fn write(path: &Path, text: &str) -> Result<()> {
 }
 
 fn machine(descriptors: usize) -> Result<String> {
+    Ok(format!(
+        "{}, {descriptors} descriptors a process",
+        hardware()?
+    ))
+}
+
+/// Cores and kernel.
+fn hardware() -> Result<String> {
     let cpuinfo = fs::read_to_string("/proc/cpuinfo")?;
     let model = cpuinfo
         .lines()
@@ -326,10 +344,7 @@ fn machine(descriptors: usize) -> Result<String> {
         "one core is not enough: proxy and load need one each"
     );
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease")?;
-    Ok(format!(
-        "{cores} cores ({model}), Linux {}, {descriptors} descriptors a process",
-        kernel.trim()
-    ))
+    Ok(format!("{cores} cores ({model}), Linux {}", kernel.trim()))
 }
 
 /// What each program calls itself.

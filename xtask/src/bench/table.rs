@@ -7,8 +7,7 @@ use super::scenario::{self, Scenario};
 use super::stats::Spread;
 
 /// Between these lines of a document the table lives.
-const BEGIN: &str = "<!-- bench relay: begin -->";
-const END: &str = "<!-- bench relay: end -->";
+pub(crate) const MARKS: [&str; 2] = ["<!-- bench relay: begin -->", "<!-- bench relay: end -->"];
 
 /// What was measured where.
 pub(crate) struct About<'a> {
@@ -113,13 +112,13 @@ pub(crate) fn number(value: f64) -> String {
 }
 
 /// `document` with `table` between its marks; a document without marks is replaced.
-pub(crate) fn insert(document: &str, table: &str) -> String {
-    let parts = document.split_once(BEGIN).and_then(|(before, rest)| {
-        let (_, after) = rest.split_once(END)?;
+pub(crate) fn insert(document: &str, table: &str, [begin, end]: [&str; 2]) -> String {
+    let parts = document.split_once(begin).and_then(|(before, rest)| {
+        let (_, after) = rest.split_once(end)?;
         Some((before, after))
     });
     match parts {
-        Some((before, after)) => format!("{before}{BEGIN}\n{table}{END}{after}"),
+        Some((before, after)) => format!("{before}{begin}\n{table}{end}{after}"),
         None => table.to_owned(),
     }
 }
@@ -207,11 +206,12 @@ mod tests {
 
     #[test]
     fn the_table_replaces_what_stood_between_the_marks() {
-        let document = format!("a\n{BEGIN}\nold\n{END}\nb\n");
-        let once = insert(&document, "new\n");
-        assert_eq!(once, format!("a\n{BEGIN}\nnew\n{END}\nb\n"));
-        assert_eq!(insert(&once, "new\n"), once);
-        assert_eq!(insert("no marks", "new\n"), "new\n");
+        let [begin, end] = MARKS;
+        let document = format!("a\n{begin}\nold\n{end}\nb\n");
+        let once = insert(&document, "new\n", MARKS);
+        assert_eq!(once, format!("a\n{begin}\nnew\n{end}\nb\n"));
+        assert_eq!(insert(&once, "new\n", MARKS), once);
+        assert_eq!(insert("no marks", "new\n", MARKS), "new\n");
     }
 
     #[test]
