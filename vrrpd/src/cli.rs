@@ -231,7 +231,7 @@ Usage: vrrpd [OPTION...]
   -i, --config-id id           Skip any configuration lines beginning '@' that don't match id
                                 or any lines beginning @^ that do match.
                                 The config-id defaults to the node name if option not used
-      --signum=SIGFUNC         Return signal number for STOP, RELOAD, DATA, STATS
+      --signum=SIGFUNC         Return signal number for STOP, RELOAD, DATA, STATS, STATS_CLEAR, JSON
   -t, --config-test[=LOG_FILE] Check the configuration for obvious errors, output to
                                 stderr by default
   -v, --version                Display the version number

@@ -73,13 +73,20 @@ pub(crate) enum Command {
     Reload,
     Data,
     Stats,
-    /// keepalived has a function for it and this daemon has not.
-    Unavailable,
+    /// The statistics, which begin anew.
+    ClearStats,
+    Json,
 }
 
-/// The real-time signals by which keepalived clears statistics and writes JSON, as
-/// `--signum` of Debian's gives them. Uncaught they would end the daemon.
-const KEEPALIVED_REALTIME: [i32; 2] = [36, 63];
+/// The real-time signals by which keepalived clears statistics and writes JSON: its
+/// numbers follow the C library's, which keeps some for itself.
+pub(crate) fn realtime(command: Command) -> Option<i32> {
+    match command {
+        Command::Json => Some(nix::libc::SIGRTMIN() + 2),
+        Command::ClearStats => Some(nix::libc::SIGRTMAX() - 1),
+        Command::Stop | Command::Reload | Command::Data | Command::Stats => None,
+    }
+}
 
 impl Signals {
     /// Begins to catch them; needs the runtime.
@@ -95,10 +102,14 @@ impl Signals {
             (Command::Stats, SignalKind::user_defined2()),
         ]
         .into_iter()
-        .chain(KEEPALIVED_REALTIME.map(|number| {
-            let kind = SignalKind::from_raw(number);
-            (Command::Unavailable, kind)
-        }))
+        .chain(
+            [Command::Json, Command::ClearStats]
+                .into_iter()
+                .filter_map(|command| {
+                    let kind = SignalKind::from_raw(realtime(command)?);
+                    Some((command, kind))
+                }),
+        )
         .map(|(command, kind)| Ok((command, signal(kind)?)))
         .collect::<std::io::Result<_>>()?;
         Ok(Self { watched })
@@ -200,7 +211,7 @@ impl Driver {
                 announced = true;
                 self.log.info("Startup complete");
                 if self.dump_at_start {
-                    dump::to_log(&self.engine, &self.log);
+                    dump::to_log(&self.engine, now, &self.log);
                 }
                 notify::ready();
             }
@@ -208,11 +219,10 @@ impl Driver {
                 match command {
                     Command::Stop => return self.stop().await,
                     Command::Reload => self.begin_reload(),
-                    Command::Data => dump::data(&self.engine, &self.log),
-                    Command::Stats => dump::stats(&self.engine, &self.log),
-                    Command::Unavailable => self
-                        .log
-                        .info("Clearing statistics and JSON output on signal are not supported"),
+                    Command::Data => dump::data(&self.engine, now, &self.log),
+                    Command::Stats => dump::stats(&self.engine, now, &self.log),
+                    Command::ClearStats => dump::clear_stats(&mut self.engine, now, &self.log),
+                    Command::Json => dump::json(&self.engine, now, &self.log),
                 }
             }
             if inbox.kernel_lost {

@@ -163,7 +163,7 @@ fn printable(text: &str) -> Cow<'_, str> {
 }
 
 /// asctime(3): `Sun Nov  2 18:05:04 2026`.
-fn console_time(now: SystemTime) -> String {
+pub(crate) fn console_time(now: SystemTime) -> String {
     const DAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
     const MONTHS: [&str; 12] = [
         "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",

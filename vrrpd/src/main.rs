@@ -26,6 +26,7 @@ use nix::sched::{CloneFlags, setns};
 use nix::sys::signal::Signal;
 
 use crate::cli::Options;
+use crate::driver::Command;
 
 const DEFAULT_CONFIG: &str = "/etc/keepalived/keepalived.conf";
 const USAGE_ERROR: u8 = 1;
@@ -120,20 +121,19 @@ fn refusal(options: &Options) -> Option<&'static str> {
 /// `--signum`: the number to send for a function.
 fn signal_number(function: &str) -> u8 {
     let signal = match function {
-        "STOP" => Signal::SIGTERM,
-        "RELOAD" => Signal::SIGHUP,
-        "DATA" => Signal::SIGUSR1,
-        "STATS" => Signal::SIGUSR2,
-        "STATS_CLEAR" | "JSON" => {
-            say(&format!("vrrpd: sigfunc {function} is not available"));
-            return USAGE_ERROR;
-        }
-        _ => {
-            say(&format!("Unknown sigfunc {function}"));
-            return USAGE_ERROR;
-        }
+        "STOP" => Some(Signal::SIGTERM as i32),
+        "RELOAD" => Some(Signal::SIGHUP as i32),
+        "DATA" => Some(Signal::SIGUSR1 as i32),
+        "STATS" => Some(Signal::SIGUSR2 as i32),
+        "STATS_CLEAR" => driver::realtime(Command::ClearStats),
+        "JSON" => driver::realtime(Command::Json),
+        _ => None,
     };
-    let _ = writeln!(std::io::stdout(), "{}", signal as i32);
+    let Some(signal) = signal else {
+        say(&format!("Unknown sigfunc {function}"));
+        return USAGE_ERROR;
+    };
+    let _ = writeln!(std::io::stdout(), "{signal}");
     0
 }
 

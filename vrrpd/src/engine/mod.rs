@@ -5,6 +5,7 @@
 //! (packets, kernel events, script reports), then calls [`Engine::tick`], and
 //! sleeps until [`Engine::deadline`].
 
+mod items;
 mod perform;
 mod reload;
 mod slot;
@@ -17,7 +18,7 @@ use std::rc::Rc;
 use keepalived_conf::Config;
 use netif::{Change, Event as KernelEvent, Kernel, Link, Operation, Origin, View};
 use vrrp_core::settings::TrackerKind;
-use vrrp_core::{Duration, Event, Standing, Time, VirtualRouter};
+use vrrp_core::{Duration, Event, Standing, Time};
 use vrrp_proto::Datagram;
 use vrrp_proto::vrrp::DecodeError;
 
@@ -128,16 +129,6 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
     /// for the end of their startup delay.
     pub(crate) fn knows_the_host(&self) -> bool {
         self.view.links().next().is_some()
-    }
-
-    /// The routers, for dumps.
-    pub(crate) fn routers(&self) -> impl Iterator<Item = &VirtualRouter> {
-        self.slots.iter().map(|slot| &slot.router)
-    }
-
-    /// The scripts, for dumps.
-    pub(crate) fn scripts(&self) -> impl Iterator<Item = &Tracked> {
-        self.scripts.iter()
     }
 
     /// Runs that are to be started.

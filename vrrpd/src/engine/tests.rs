@@ -27,7 +27,7 @@ const VIP: Ipv4Addr = Ipv4Addr::new(10, 0, 254, 253);
 struct FakeWire {
     open: BTreeSet<Endpoint>,
     refuse: Option<i32>,
-    sent: Vec<(Vec<u8>, Ipv4Addr)>,
+    sent: Vec<(Vec<u8>, IpAddr)>,
     frames: Vec<(u32, Vec<u8>)>,
 }
 
@@ -133,7 +133,7 @@ impl Host {
         self.settle();
     }
 
-    fn sent(&mut self) -> Vec<(Vec<u8>, Ipv4Addr)> {
+    fn sent(&mut self) -> Vec<(Vec<u8>, IpAddr)> {
         std::mem::take(&mut self.engine.wire.sent)
     }
 
@@ -344,7 +344,7 @@ fn a_missing_interface_is_a_fault_that_heals() {
     assert_eq!(host.state(), State::Backup);
     let endpoint = host.engine.slots[0].endpoint.unwrap();
     assert_eq!(endpoint.ifindex.map(NonZeroU32::get), Some(7));
-    assert_eq!(endpoint.listen, Listen::Address(OURS));
+    assert_eq!(endpoint.listen, Listen::Address(OURS.into()));
 }
 
 #[test]

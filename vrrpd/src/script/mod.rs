@@ -91,6 +91,11 @@ impl Tracked {
         }
     }
 
+    /// Whether a run of it is under way.
+    pub(crate) fn is_running(&self) -> bool {
+        self.run != Run::None
+    }
+
     /// The line of a reload that keeps the script and its judgement.
     pub(crate) fn kept_line(&self) -> Option<String> {
         let word = match self.judgement()? {

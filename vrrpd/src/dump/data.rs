@@ -1,0 +1,358 @@
+//! `keepalived.data`: virtual routers and scripts.
+
+use vrrp_core::settings::{
+    Address, AddressCheck, Auth, Checksum, Family, Instance, OldChecksum, OnAdvert, Preempt, Sense,
+    SourceCheck, Track, TrackerKind, Transport, Version,
+};
+use vrrp_core::{Duration, Health, State};
+use vrrp_proto::vrrp::Interval;
+
+use super::{Item, MASKED, address, command, line, stamp_in_words, word, yes};
+use crate::script::Tracked;
+
+pub(super) fn topology(out: &mut String, items: &[Item<'_>]) {
+    line!(out, "------< VRRP Topology >------");
+    for item in items {
+        router(out, item);
+    }
+}
+
+fn router(out: &mut String, item: &Item<'_>) {
+    let settings = item.router.settings();
+    line!(out, " VRRP Instance = {}", settings.name);
+    line!(out, "   VRRP Version = {}", settings.version.number());
+    if settings.family == Family::V6 {
+        line!(out, "   Using Native IPv6");
+    }
+    state(out, item);
+    timing(out, item);
+    wire(out, item);
+    garp(out, settings);
+    priority(out, item);
+    if let Auth::None = settings.auth {
+        if settings.version == Version::V2 {
+            line!(out, "   Authentication type = none");
+        }
+    } else {
+        line!(out, "   Authentication type = SIMPLE_PASSWORD");
+        // The password is nobody's business, not even in a file of mode 0600.
+        line!(out, "   Password = {MASKED}");
+    }
+    addresses(out, item);
+    unicast(out, settings);
+    tracked(out, settings);
+}
+
+fn state(out: &mut String, item: &Item<'_>) {
+    let settings = item.router.settings();
+    line!(out, "   State = {}", item.router.state());
+    if item.router.state() == State::Backup {
+        let master = item.master();
+        let router = master.map_or_else(
+            || match settings.transport {
+                Transport::Multicast { group, .. } => group.to_string(),
+                Transport::Unicast { .. } => "0.0.0.0".to_owned(),
+            },
+            |(source, _)| source.to_string(),
+        );
+        line!(out, "   Master router = {router}");
+        let claim = master.map(|(_, view)| view.claim);
+        let priority = claim.map_or(0, |claim| claim.priority);
+        line!(out, "   Master priority = {priority}");
+        if let Some(claim) = claim.filter(|_| settings.version == Version::V3) {
+            let seconds = interval(claim.interval);
+            line!(out, "   Master advert int = {seconds:.2} sec");
+        }
+    }
+    if let Transport::Unicast { .. } = settings.transport {
+        line!(out, "   Flags:");
+        line!(out, "     Using unicast");
+    } else {
+        line!(out, "   Flags: none");
+    }
+    line!(out, "   Wantstate = {}", item.router.state());
+    line!(out, "   Number of config faults = 0");
+    line!(
+        out,
+        "   Number of interface and track script faults = {}",
+        item.faults
+    );
+    line!(out, "   Number of track scripts init = {}", item.undecided);
+}
+
+fn timing(out: &mut String, item: &Item<'_>) {
+    if let Some(transition) = item.transition {
+        line!(out, "   Last transition = {}", stamp_in_words(transition));
+    }
+    match item.timeout {
+        Some(timeout) => line!(out, "   Read timeout = {}", stamp_in_words(timeout)),
+        None => line!(out, "   Read timeout = DISABLED"),
+    }
+    let settings = item.router.settings();
+    let of_master = item.master().map(|(_, view)| view.claim.interval);
+    let of_master = match (settings.version, of_master) {
+        (Version::V3, Some(Interval::Centiseconds(hundredths))) => {
+            Duration::from_millis(u64::from(hundredths) * 10)
+        }
+        _ => settings.advert_interval,
+    };
+    let down = settings.master_down_behind(item.router.effective_priority(), of_master);
+    line!(
+        out,
+        "   Master down timer = {} usecs",
+        down.as_nanos() / 1000
+    );
+}
+
+fn wire(out: &mut String, item: &Item<'_>) {
+    let settings = item.router.settings();
+    line!(out, "   Interface = {}", settings.interface);
+    if settings.track_link == Track::No {
+        line!(out, "   VRRP interface tracking disabled");
+    }
+    if settings.address_check == AddressCheck::SkipSameMaster {
+        line!(out, "   Skip checking advert IP addresses");
+    }
+    let (Transport::Multicast { source, .. } | Transport::Unicast { source, .. }) =
+        &settings.transport;
+    let origin = source.map_or("", |_| " (from configuration)");
+    match item.source.or(*source) {
+        Some(source) => line!(out, "   Using src_ip = {source}{origin}"),
+        None => line!(out, "   Using src_ip = (none)"),
+    }
+    if let Transport::Multicast { group, .. } = &settings.transport {
+        line!(out, "   Multicast address {group}");
+    }
+}
+
+fn garp(out: &mut String, settings: &Instance) {
+    let garp = &settings.garp;
+    let rows: [(&str, u64); 7] = [
+        ("delay", garp.delay.as_secs()),
+        ("repeat", garp.repeat.into()),
+        ("refresh", garp.refresh.as_secs()),
+        ("refresh repeat", garp.refresh_repeat.into()),
+        ("lower priority delay", garp.lower_delay.as_secs()),
+        ("lower priority repeat", garp.lower_repeat.into()),
+        ("", settings.down_timer_adverts.into()),
+    ];
+    for (name, value) in rows {
+        if name.is_empty() {
+            line!(out, "   Down timer adverts = {value}");
+        } else {
+            line!(out, "   Gratuitous ARP {name} = {value}");
+        }
+    }
+    line!(
+        out,
+        "   Send advert after receive lower priority advert = {}",
+        settings.on_lower == OnAdvert::Advertise
+    );
+    line!(
+        out,
+        "   Send advert after receive higher priority advert = {}",
+        settings.on_higher == OnAdvert::Advertise
+    );
+}
+
+fn priority(out: &mut String, item: &Item<'_>) {
+    let settings = item.router.settings();
+    line!(out, "   Virtual Router ID = {}", settings.vrid);
+    line!(out, "   Priority = {}", settings.priority);
+    let effective = item.router.effective_priority();
+    line!(out, "   Effective priority = {effective}");
+    line!(out, "   Total priority = {effective}");
+    line!(
+        out,
+        "   Advert interval = {}",
+        in_units(settings.version, settings.advert_interval)
+    );
+    if let (Version::V3, Some((_, view))) = (settings.version, item.master()) {
+        let interval = std::time::Duration::from_secs_f64(interval(view.claim.interval));
+        line!(
+            out,
+            "   Master advert interval = {} milli-sec",
+            interval.as_millis()
+        );
+    }
+    line!(out, "   Accept = enabled");
+    line!(
+        out,
+        "   Preempt = {}",
+        word(settings.preempt != Preempt::No)
+    );
+    if let Preempt::After(delay) = settings.preempt {
+        let seconds = delay.to_std().as_secs_f64();
+        line!(out, "   Preempt delay = {seconds} secs");
+    }
+    line!(out, "   Promote_secondaries = disabled");
+}
+
+fn in_units(version: Version, interval: Duration) -> String {
+    match version {
+        Version::V2 => format!("{} sec", interval.as_secs()),
+        Version::V3 => format!("{} milli-sec", interval.to_std().as_millis()),
+    }
+}
+
+fn addresses(out: &mut String, item: &Item<'_>) {
+    let settings = item.router.settings();
+    let set = item.router.state() == State::Master;
+    let list = |out: &mut String, list: &[Address]| {
+        for item in list {
+            line!(out, "     {}", address::text(item, set));
+        }
+    };
+    line!(out, "   Virtual IP ({}):", settings.addresses.len());
+    list(out, &settings.addresses);
+    if !settings.excluded.is_empty() {
+        line!(out, "   Virtual IP Excluded :");
+        list(out, &settings.excluded);
+    }
+}
+
+fn unicast(out: &mut String, settings: &Instance) {
+    let Transport::Unicast {
+        peers,
+        ttl,
+        source_check,
+        ..
+    } = &settings.transport
+    else {
+        return;
+    };
+    if *ttl != vrrp_proto::vrrp::TTL {
+        line!(out, "   Unicast TTL = {ttl}");
+    }
+    let check = *source_check == SourceCheck::PeersOnly;
+    line!(out, "   Check unicast src : {}", yes(check));
+    line!(out, "   Unicast Peer :");
+    for peer in peers {
+        line!(
+            out,
+            "     {} min_ttl {} max_ttl {}",
+            peer.address,
+            peer.min_ttl,
+            peer.max_ttl
+        );
+    }
+    if settings.version == Version::V3 {
+        let compatible = match (settings.old_checksum, settings.checksum) {
+            (OldChecksum::Never, _) => "never",
+            (OldChecksum::Always, _) | (_, Checksum::PseudoHeaderOfGroup) => "yes",
+            (OldChecksum::Mirror, _) => "no",
+        };
+        line!(out, "   Unicast checksum compatibility = {compatible}");
+    }
+}
+
+fn tracked(out: &mut String, settings: &Instance) {
+    let reverse = |sense| match sense {
+        Sense::Normal => "",
+        Sense::Reverse => " reverse",
+    };
+    let kinds = [
+        (TrackerKind::Interface, "interfaces", ""),
+        (TrackerKind::File, "files", ","),
+        (TrackerKind::Process, "processes", ","),
+    ];
+    for (kind, title, comma) in kinds {
+        let all = settings.trackers.iter();
+        let mut of_kind = all.filter(|tracker| tracker.kind == kind).peekable();
+        if of_kind.peek().is_some() {
+            line!(out, "   Tracked {title} :");
+        }
+        for tracker in of_kind {
+            line!(
+                out,
+                "     {}{comma} weight {}{}",
+                tracker.name,
+                tracker.weight,
+                reverse(tracker.sense)
+            );
+        }
+        if kind == TrackerKind::Interface && !settings.scripts.is_empty() {
+            line!(out, "   Tracked scripts :");
+            for script in &settings.scripts {
+                line!(
+                    out,
+                    "     {} weight {}{}",
+                    script.name,
+                    script.weight,
+                    reverse(script.sense)
+                );
+            }
+        }
+    }
+}
+
+/// Seconds of an interval on the wire.
+pub(super) fn interval(interval: Interval) -> f64 {
+    match interval {
+        Interval::Seconds(seconds) => seconds.into(),
+        Interval::Centiseconds(hundredths) => f64::from(hundredths) / 100.0,
+    }
+}
+
+pub(super) fn scripts<'a>(
+    out: &mut String,
+    scripts: impl Iterator<Item = &'a Tracked>,
+    items: &[Item<'_>],
+) {
+    let mut scripts = scripts.peekable();
+    if scripts.peek().is_some() {
+        line!(out, "------< VRRP Scripts >------");
+    }
+    for script in scripts {
+        let def = script.def();
+        let (status, result) = match script.judgement() {
+            None => ("INIT", def.rise - 1),
+            Some(Health::Up) => ("GOOD", def.rise + def.fall - 1),
+            Some(Health::Down) => ("BAD", 0),
+        };
+        let reverse = match def.sense {
+            Sense::Normal => "",
+            Sense::Reverse => " reverse",
+        };
+        line!(out, " VRRP Script = {}", def.name);
+        line!(out, "   Command = {}", command(&def.argv));
+        line!(out, "   Interval = {} sec", def.interval.as_secs());
+        line!(out, "   Timeout = {} sec", def.timeout.as_secs());
+        line!(out, "   Weight = {}{reverse}", def.weight);
+        line!(out, "   Rise = {}", def.rise);
+        line!(out, "   Fall = {}", def.fall);
+        line!(out, "   Result = {result}");
+        line!(out, "   Insecure = no");
+        line!(
+            out,
+            "   Init state = {}",
+            if def.init_fail { "failed" } else { "unknown" }
+        );
+        line!(out, "   Status = {status}");
+        line!(out, "   Script uid:gid = {}:{}", def.user.uid, def.user.gid);
+        line!(out, "   VRRP instances :");
+        line!(out, "   Tracking instances :");
+        for item in items {
+            let settings = item.router.settings();
+            let mut uses = settings.scripts.iter();
+            if let Some(script) = uses.find(|script| script.name == def.name) {
+                let reverse = match script.sense {
+                    Sense::Normal => "",
+                    Sense::Reverse => " reverse",
+                };
+                line!(
+                    out,
+                    "     {}, weight {}{reverse}",
+                    settings.name,
+                    script.weight
+                );
+            }
+        }
+        let running = if script.is_running() {
+            "running"
+        } else {
+            "idle"
+        };
+        line!(out, "   State = {running}");
+    }
+}

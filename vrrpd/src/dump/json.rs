@@ -1,0 +1,195 @@
+//! `keepalived.json`, version 1 of its shape.
+
+use std::fmt::Write as _;
+
+use vrrp_core::State;
+use vrrp_core::settings::{AddressCheck, Auth, OnAdvert, Preempt, Track, TrackerKind};
+
+use super::{Item, MASKED, address, stamp};
+
+pub(super) fn text(items: &[Item<'_>]) -> String {
+    let routers: Vec<String> = items
+        .iter()
+        .map(|item| format!("{{\"data\":{},\"stats\":{}}}", data(item), stats(item)))
+        .collect();
+    format!("[{}]\n", routers.join(","))
+}
+
+/// An object under construction; its members keep the order they are added in.
+#[derive(Debug, Default)]
+struct Object(String);
+
+impl Object {
+    fn raw(&mut self, key: &str, value: impl std::fmt::Display) {
+        if !self.0.is_empty() {
+            self.0.push(',');
+        }
+        // Writing to a string cannot fail.
+        let _ = write!(self.0, "\"{key}\":{value}");
+    }
+
+    fn text(&mut self, key: &str, value: &str) {
+        self.raw(key, quoted(value));
+    }
+
+    fn list(&mut self, key: &str, values: impl Iterator<Item = String>) {
+        let values: Vec<String> = values.map(|value| quoted(&value)).collect();
+        if !values.is_empty() {
+            self.raw(key, format_args!("[{}]", values.join(",")));
+        }
+    }
+
+    fn finish(self) -> String {
+        format!("{{{}}}", self.0)
+    }
+}
+
+/// A string as json-c writes it, with its slashes escaped.
+fn quoted(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '/' => out.push_str("\\/"),
+            '\n' => out.push_str("\\n"),
+            '\t' => out.push_str("\\t"),
+            '\r' => out.push_str("\\r"),
+            c if u32::from(c) < 0x20 => {
+                let _ = write!(out, "\\u{:04x}", u32::from(c));
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
+
+/// keepalived's numbers of states.
+const fn state(state: State) -> u8 {
+    match state {
+        State::Init => 0,
+        State::Backup => 1,
+        State::Master => 2,
+        State::Fault => 3,
+    }
+}
+
+fn data(item: &Item<'_>) -> String {
+    let router = item.router;
+    let settings = router.settings();
+    let garp = &settings.garp;
+    let master = item.master().map(|(_, view)| view.claim);
+    let mut out = Object::default();
+    out.text("iname", &settings.name);
+    out.raw(
+        "dont_track_primary",
+        u8::from(settings.track_link == Track::No),
+    );
+    out.raw(
+        "skip_check_adv_addr",
+        u8::from(settings.address_check == AddressCheck::SkipSameMaster),
+    );
+    out.raw("strict_mode", 0);
+    out.text("vmac_ifname", "");
+    out.text("ifp_ifname", &settings.interface);
+    out.raw("master_priority", master.map_or(0, |claim| claim.priority));
+    out.raw(
+        "last_transition",
+        item.transition.map_or_else(|| "0.000000".to_owned(), stamp),
+    );
+    out.raw("garp_delay", garp.delay.as_secs());
+    out.raw("garp_refresh", garp.refresh.as_secs());
+    out.raw("garp_rep", garp.repeat);
+    out.raw("garp_refresh_rep", garp.refresh_repeat);
+    out.raw("garp_lower_prio_delay", garp.lower_delay.as_secs());
+    out.raw("garp_lower_prio_rep", garp.lower_repeat);
+    out.raw(
+        "lower_prio_no_advert",
+        u8::from(settings.on_lower == OnAdvert::Silent),
+    );
+    out.raw(
+        "higher_prio_send_advert",
+        u8::from(settings.on_higher == OnAdvert::Advertise),
+    );
+    out.raw("vrid", settings.vrid);
+    out.raw("base_priority", settings.priority);
+    out.raw("effective_priority", router.effective_priority());
+    out.raw("vipset", router.state() == State::Master);
+    out.raw("promote_secondaries", false);
+    let interval = settings.advert_interval.to_std().as_secs_f64();
+    out.raw("adver_int", interval);
+    out.raw(
+        "master_adver_int",
+        master.map_or(interval, |claim| super::data::interval(claim.interval)),
+    );
+    out.raw("accept", 1);
+    out.raw("nopreempt", settings.preempt == Preempt::No);
+    let delay = match settings.preempt {
+        Preempt::After(delay) => delay.to_std().as_secs_f64(),
+        Preempt::Yes | Preempt::No => 0.0,
+    };
+    out.raw("preempt_delay", delay);
+    out.raw("state", state(router.state()));
+    out.raw("wantstate", state(router.state()));
+    out.raw("version", settings.version.number());
+    out.raw("smtp_alert", false);
+    out.raw("notify_deleted", false);
+    let set = router.state() == State::Master;
+    let lines = |list: &[vrrp_core::settings::Address]| {
+        let lines: Vec<String> = list.iter().map(|item| address::text(item, set)).collect();
+        lines.into_iter()
+    };
+    out.list("vips", lines(&settings.addresses));
+    out.list("evips", lines(&settings.excluded));
+    let interfaces = settings.trackers.iter();
+    let interfaces = interfaces.filter(|tracker| tracker.kind == TrackerKind::Interface);
+    out.list("track_ifp", interfaces.map(|tracker| tracker.name.clone()));
+    out.list("track_script", item.commands.iter().cloned());
+    match settings.auth {
+        Auth::None => out.raw("auth_type", 0),
+        Auth::Pass(_) => {
+            out.raw("auth_type", 1);
+            out.text("auth_data", MASKED);
+        }
+    }
+    out.finish()
+}
+
+fn stats(item: &Item<'_>) -> String {
+    let counters = &item.counters;
+    let mut out = Object::default();
+    for (key, count) in [
+        ("advert_rcvd", counters.advert_received),
+        ("advert_sent", counters.advert_sent),
+        ("become_master", counters.become_master),
+        ("release_master", counters.release_master),
+        ("packet_len_err", counters.packet_length_errors),
+        ("advert_interval_err", counters.interval_errors),
+        ("ip_ttl_err", counters.ttl_errors),
+        ("invalid_type_rcvd", counters.invalid_type),
+        ("addr_list_err", counters.address_list_errors),
+        ("invalid_authtype", counters.invalid_auth_type),
+        ("authtype_mismatch", counters.auth_type_mismatch),
+        ("auth_failure", counters.auth_failures),
+        ("pri_zero_rcvd", counters.priority_zero_received),
+        ("pri_zero_sent", counters.priority_zero_sent),
+    ] {
+        out.raw(key, count);
+    }
+    out.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strings_are_escaped_as_json_c_does() {
+        assert_eq!(
+            quoted("a/b \"c\" \\ é\n\u{1}"),
+            "\"a\\/b \\\"c\\\" \\\\ é\\n\\u0001\""
+        );
+    }
+}

@@ -1,0 +1,197 @@
+//! What keepalived writes on signals, in its places and shapes: exporters read it.
+//!
+//! `keepalived.data` and `keepalived_parent.data` tell how everything stands,
+//! `keepalived.stats` and `keepalived.json` what was counted. Passwords are masked.
+
+mod address;
+mod data;
+mod global;
+mod host;
+mod json;
+mod stats;
+
+use std::io::Write as _;
+use std::net::IpAddr;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+use std::time::SystemTime;
+
+use daemonkit::syslog::Level;
+use keepalived_conf::InstanceDef;
+use netif::Kernel;
+use vrrp_core::{Counters, PeerView, State, Time, VirtualRouter};
+
+use crate::engine::Engine;
+use crate::log::{Log, Voice};
+use crate::wire::Wire;
+
+const DATA: &str = "/tmp/keepalived.data";
+const PARENT_DATA: &str = "/tmp/keepalived_parent.data";
+const STATS: &str = "/tmp/keepalived.stats";
+const JSON: &str = "/tmp/keepalived.json";
+
+/// What stands in the place of a password.
+const MASKED: &str = "********";
+
+/// A virtual router as a dump shows it.
+#[derive(Debug)]
+pub(crate) struct Item<'a> {
+    pub(crate) router: &'a VirtualRouter,
+    pub(crate) def: &'a InstanceDef,
+    /// What was counted since the statistics were cleared.
+    pub(crate) counters: Counters,
+    /// When it entered its state.
+    pub(crate) transition: Option<SystemTime>,
+    /// When its timer ends.
+    pub(crate) timeout: Option<SystemTime>,
+    /// The address its adverts come from.
+    pub(crate) source: Option<IpAddr>,
+    /// How many things keep it from taking part.
+    pub(crate) faults: usize,
+    /// How many unweighted scripts have no result yet.
+    pub(crate) undecided: usize,
+    /// The commands of its scripts.
+    pub(crate) commands: Vec<String>,
+}
+
+impl Item<'_> {
+    /// The master it obeys.
+    fn master(&self) -> Option<(IpAddr, &PeerView)> {
+        if self.router.state() != State::Backup {
+            return None;
+        }
+        self.router
+            .peers()
+            .filter(|(_, view)| view.fault.is_none() && view.claim.priority > 0)
+            .max_by_key(|(_, view)| view.heard)
+    }
+}
+
+/// SIGUSR1: how everything stands.
+pub(crate) fn data<K: Kernel, W: Wire>(engine: &Engine<K, W>, now: Time, log: &Log) {
+    let pid = std::process::id();
+    log.write(
+        Voice::Parent,
+        Level::Info,
+        &format!("Printing parent data for process({pid}) on signal"),
+    );
+    write_aside(PARENT_DATA, global::text(engine.config()));
+    log.info(&format!("Printing VRRP data for process({pid}) on signal"));
+    write_aside(DATA, data_text(engine, now));
+}
+
+/// `-d`: the same, to the log.
+pub(crate) fn to_log<K: Kernel, W: Wire>(engine: &Engine<K, W>, now: Time, log: &Log) {
+    for line in data_text(engine, now).lines() {
+        log.info(line);
+    }
+}
+
+/// SIGUSR2: the counters.
+pub(crate) fn stats<K: Kernel, W: Wire>(engine: &Engine<K, W>, now: Time, log: &Log) {
+    let pid = std::process::id();
+    log.info(&format!("Printing VRRP stats for process({pid}) on signal"));
+    write_aside(STATS, stats_text(engine, now));
+}
+
+/// STATS_CLEAR: the counters, which begin anew.
+pub(crate) fn clear_stats<K: Kernel, W: Wire>(engine: &mut Engine<K, W>, now: Time, log: &Log) {
+    let pid = std::process::id();
+    log.info(&format!(
+        "Printing and clearing VRRP stats for process({pid}) on signal"
+    ));
+    write_aside(STATS, stats_text(engine, now));
+    engine.clear_counters();
+}
+
+/// JSON: state and counters.
+pub(crate) fn json<K: Kernel, W: Wire>(engine: &Engine<K, W>, now: Time, log: &Log) {
+    let pid = std::process::id();
+    log.info(&format!(
+        "Printing VRRP as json for process({pid}) on signal"
+    ));
+    let items: Vec<Item<'_>> = engine.items((now, SystemTime::now())).collect();
+    write_aside(JSON, json::text(&items));
+}
+
+fn stats_text<K: Kernel, W: Wire>(engine: &Engine<K, W>, now: Time) -> String {
+    let items: Vec<Item<'_>> = engine.items((now, SystemTime::now())).collect();
+    stats::text(&items)
+}
+
+fn data_text<K: Kernel, W: Wire>(engine: &Engine<K, W>, now: Time) -> String {
+    let items: Vec<Item<'_>> = engine.items((now, SystemTime::now())).collect();
+    let mut out = global::text(engine.config());
+    data::topology(&mut out, &items);
+    host::sockets(&mut out, &items);
+    data::scripts(&mut out, engine.scripts(), &items);
+    host::interfaces(&mut out, engine.view(), &items);
+    out
+}
+
+/// Writes on a helper thread: a slow disk must not hold adverts up.
+fn write_aside(path: &'static str, text: String) {
+    tokio::task::spawn_blocking(move || {
+        // The directory is everybody's: an old file goes first, and what somebody
+        // puts in its place in the meantime is not followed.
+        let _ = std::fs::remove_file(Path::new(path));
+        let file = std::fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path);
+        if let Ok(mut file) = file {
+            let _ = file.write_all(text.as_bytes());
+        }
+    });
+}
+
+/// Appends a line; writing to a string cannot fail.
+macro_rules! line {
+    ($out:expr, $($format:tt)*) => {{
+        use std::fmt::Write as _;
+        let _ = writeln!($out, $($format)*);
+    }};
+}
+use line;
+
+/// Seconds and microseconds since 1970.
+fn stamp(time: SystemTime) -> String {
+    let since = time
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    format!("{}.{:06}", since.as_secs(), since.subsec_micros())
+}
+
+/// The same, and in words: `1795393869.237169 (Mon Nov 23 00:31:09.237169 2026)`.
+fn stamp_in_words(time: SystemTime) -> String {
+    let since = time
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    let words = crate::log::console_time(time);
+    let words = match words.rsplit_once(' ') {
+        Some((moment, year)) => format!("{moment}.{:06} {year}", since.subsec_micros()),
+        None => words,
+    };
+    format!("{} ({words})", stamp(time))
+}
+
+/// A command as keepalived shows it: every word in quotes.
+pub(crate) fn command(argv: &[std::ffi::OsString]) -> String {
+    let words: Vec<String> = argv
+        .iter()
+        .map(|word| format!("'{}'", word.to_string_lossy()))
+        .collect();
+    words.join(" ")
+}
+
+const fn word(on: bool) -> &'static str {
+    if on { "enabled" } else { "disabled" }
+}
+
+const fn yes(on: bool) -> &'static str {
+    if on { "yes" } else { "no" }
+}
+
+#[cfg(test)]
+mod tests;

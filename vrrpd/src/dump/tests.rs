@@ -1,0 +1,258 @@
+use std::num::NonZeroU8;
+use std::time::{Duration as StdDuration, UNIX_EPOCH};
+
+use vrrp_core::settings::{
+    Address, Auth, Instance, OnAdvert, Peer, Preempt, SourceCheck, Tracker, TrackerKind, Transport,
+    Version,
+};
+use vrrp_core::{Duration, Event};
+
+use super::*;
+
+/// The instance whose files keepalived 2.2.7 wrote, but for what cannot be equal: the
+/// password, and whether a higher advert is answered.
+fn instance() -> Instance {
+    let vrid = NonZeroU8::new(54).unwrap();
+    let mut settings = Instance::new("D", "eth0", vrid);
+    settings.priority = NonZeroU8::new(90).unwrap();
+    settings.down_timer_adverts = 5;
+    settings.garp.repeat = 2;
+    settings.on_higher = OnAdvert::Silent;
+    settings.auth = Auth::Pass(*b"1234\0\0\0\0");
+    settings.transport = Transport::Multicast {
+        group: "224.0.0.19".parse().unwrap(),
+        source: None,
+    };
+    settings.addresses = vec![Address::new("10.0.0.104".parse().unwrap(), 24, "eth0")];
+    settings.trackers = vec![Tracker {
+        kind: TrackerKind::Interface,
+        name: "eth1".to_owned(),
+        weight: 0,
+        sense: vrrp_core::settings::Sense::Normal,
+    }];
+    settings
+}
+
+/// Shows a router that has just become master.
+fn with<T>(settings: Instance, show: impl FnOnce(&[Item<'_>]) -> T) -> T {
+    let def = InstanceDef {
+        settings: settings.clone(),
+        interface_present: true,
+        span: None,
+    };
+    let source = "10.0.0.1".parse().ok();
+    let mut router = VirtualRouter::new(settings);
+    router.handle(Time(0), Event::Source(source));
+    router.handle(Time(0), Event::Start);
+    let due = router.poll_timeout().unwrap();
+    router.handle(due, Event::Timer);
+    assert_eq!(router.state(), State::Master);
+    osys::time::load_zone();
+    let moment = UNIX_EPOCH + StdDuration::from_micros(1_795_395_535_044_143);
+    show(&[Item {
+        router: &router,
+        def: &def,
+        counters: *router.counters(),
+        transition: Some(moment),
+        timeout: Some(moment + StdDuration::from_micros(3_000_404)),
+        source,
+        faults: 0,
+        undecided: 0,
+        commands: Vec::new(),
+    }])
+}
+
+#[test]
+fn data_is_keepaliveds_byte_for_byte() {
+    let text = with(instance(), |items| {
+        let mut out = String::new();
+        data::topology(&mut out, items);
+        out
+    });
+    let moment = |offset: u64| {
+        let moment = UNIX_EPOCH + StdDuration::from_micros(1_795_395_535_044_143 + offset);
+        stamp_in_words(moment)
+    };
+    let expected = format!(
+        "\
+------< VRRP Topology >------
+ VRRP Instance = D
+   VRRP Version = 2
+   State = MASTER
+   Flags: none
+   Wantstate = MASTER
+   Number of config faults = 0
+   Number of interface and track script faults = 0
+   Number of track scripts init = 0
+   Last transition = {}
+   Read timeout = {}
+   Master down timer = 5648437 usecs
+   Interface = eth0
+   Using src_ip = 10.0.0.1
+   Multicast address 224.0.0.19
+   Gratuitous ARP delay = 5
+   Gratuitous ARP repeat = 2
+   Gratuitous ARP refresh = 0
+   Gratuitous ARP refresh repeat = 1
+   Gratuitous ARP lower priority delay = 5
+   Gratuitous ARP lower priority repeat = 5
+   Down timer adverts = 5
+   Send advert after receive lower priority advert = true
+   Send advert after receive higher priority advert = false
+   Virtual Router ID = 54
+   Priority = 90
+   Effective priority = 90
+   Total priority = 90
+   Advert interval = 1 sec
+   Accept = enabled
+   Preempt = enabled
+   Promote_secondaries = disabled
+   Authentication type = SIMPLE_PASSWORD
+   Password = ********
+   Virtual IP (1):
+     10.0.0.104/24 dev eth0 scope global set
+   Tracked interfaces :
+     eth1 weight 0
+",
+        moment(0),
+        moment(3_000_404)
+    );
+    assert_eq!(text, expected);
+}
+
+#[test]
+fn stamps_are_in_both_forms() {
+    osys::time::load_zone();
+    // Noon UTC is the same day within eleven hours of it.
+    let noon = UNIX_EPOCH + StdDuration::from_micros(1_793_793_600_007_169);
+    assert_eq!(stamp(noon), "1793793600.007169");
+    let words = stamp_in_words(noon);
+    assert!(
+        words.starts_with("1793793600.007169 (Wed Nov  4 ") && words.ends_with(".007169 2026)"),
+        "{words}"
+    );
+}
+
+#[test]
+fn json_is_keepaliveds_byte_for_byte() {
+    let text = with(instance(), |items| json::text(items));
+    let expected = concat!(
+        r#"[{"data":{"iname":"D","dont_track_primary":0,"skip_check_adv_addr":0,"#,
+        r#""strict_mode":0,"vmac_ifname":"","ifp_ifname":"eth0","master_priority":0,"#,
+        r#""last_transition":1795395535.044143,"garp_delay":5,"garp_refresh":0,"garp_rep":2,"#,
+        r#""garp_refresh_rep":1,"garp_lower_prio_delay":5,"garp_lower_prio_rep":5,"#,
+        r#""lower_prio_no_advert":0,"higher_prio_send_advert":0,"vrid":54,"base_priority":90,"#,
+        r#""effective_priority":90,"vipset":true,"promote_secondaries":false,"adver_int":1,"#,
+        r#""master_adver_int":1,"accept":1,"nopreempt":false,"preempt_delay":0,"state":2,"#,
+        r#""wantstate":2,"version":2,"smtp_alert":false,"notify_deleted":false,"#,
+        r#""vips":["10.0.0.104\/24 dev eth0 scope global set"],"track_ifp":["eth1"],"#,
+        r#""auth_type":1,"auth_data":"********"},"stats":{"advert_rcvd":0,"advert_sent":1,"#,
+        r#""become_master":1,"release_master":0,"packet_len_err":0,"advert_interval_err":0,"#,
+        r#""ip_ttl_err":0,"invalid_type_rcvd":0,"addr_list_err":0,"invalid_authtype":0,"#,
+        r#""authtype_mismatch":0,"auth_failure":0,"pri_zero_rcvd":0,"pri_zero_sent":0}}]"#,
+        "\n"
+    );
+    assert_eq!(text, expected);
+}
+
+#[test]
+fn stats_are_keepaliveds_byte_for_byte() {
+    let text = with(instance(), |items| stats::text(items));
+    let expected = "\
+VRRP Instance: D
+  Advertisements:
+    Received: 0
+    Sent: 1
+  Became master: 1
+  Released master: 0
+  Packet Errors:
+    Length: 0
+    TTL: 0
+    Invalid Type: 0
+    Advertisement Interval: 0
+    Address List: 0
+  Authentication Errors:
+    Invalid Type: 0
+    Type Mismatch: 0
+    Failure: 0
+  Priority Zero:
+    Received: 0
+    Sent: 0
+";
+    assert_eq!(text, expected);
+}
+
+#[test]
+fn unicast_and_version_3_have_their_lines() {
+    let mut settings = instance();
+    settings.version = Version::V3;
+    settings.auth = Auth::None;
+    settings.advert_interval = Duration::from_millis(500);
+    settings.preempt = Preempt::No;
+    let peer = |address: &str, min_ttl, max_ttl| Peer {
+        address: address.parse().unwrap(),
+        min_ttl,
+        max_ttl,
+    };
+    settings.transport = Transport::Unicast {
+        source: "10.0.0.1".parse().ok(),
+        peers: vec![peer("10.0.0.2", 0, 255), peer("10.0.0.3", 10, 64)],
+        ttl: 64,
+        source_check: SourceCheck::PeersOnly,
+    };
+    let text = with(settings, |items| {
+        let mut out = String::new();
+        data::topology(&mut out, items);
+        host::sockets(&mut out, items);
+        out
+    });
+    for lines in [
+        "   Flags:\n     Using unicast\n   Wantstate = MASTER\n",
+        "   Using src_ip = 10.0.0.1 (from configuration)\n   Gratuitous ARP delay = 5\n",
+        "   Advert interval = 500 milli-sec\n   Accept = enabled\n   Preempt = disabled\n",
+        "   Promote_secondaries = disabled\n   Virtual IP (1):\n",
+        "   Unicast TTL = 64\n   Check unicast src : yes\n   Unicast Peer :\n     \
+         10.0.0.2 min_ttl 0 max_ttl 255\n     10.0.0.3 min_ttl 10 max_ttl 64\n   \
+         Unicast checksum compatibility = no\n",
+        "   Type = Unicast\n   Address = 10.0.0.1\n",
+    ] {
+        assert!(text.contains(lines), "{lines}\nis not in\n{text}");
+    }
+}
+
+#[test]
+fn addresses_are_shown_as_they_were_set() {
+    let mut plain = Address::new("10.0.0.100".parse().unwrap(), 24, "eth0");
+    plain.broadcast = "10.0.0.255".parse().ok();
+    plain.label = Some("eth0:vip".to_owned());
+    let mut flagged = Address::new("2001:db8::77".parse().unwrap(), 128, "eth0");
+    flagged.flags.no_dad = true;
+    flagged.flags.manage_temporary = true;
+    flagged.flags.no_prefix_route = true;
+    let mut aged = Address::new("2001:db8::78".parse().unwrap(), 64, "eth0");
+    aged.preferred_lifetime = Some(100);
+    let mut quiet = Address::new("10.0.0.102".parse().unwrap(), 32, "eth1");
+    quiet.flags.no_track = true;
+    let forever = Address::new("2001:db8::99".parse().unwrap(), 64, "eth0");
+    for (item, expected) in [
+        (
+            plain,
+            "10.0.0.100/24 brd 10.0.0.255 dev eth0 scope global label eth0:vip set",
+        ),
+        (
+            flagged,
+            "2001:db8::77 dev eth0 scope global -nodad mngtmpaddr noprefixroute deprecated set",
+        ),
+        (
+            aged,
+            "2001:db8::78/64 dev eth0 scope global preferred_lft 100 set",
+        ),
+        (quiet, "10.0.0.102 dev eth1 scope global no_track set"),
+        (
+            forever,
+            "2001:db8::99/64 dev eth0 scope global preferred_lft forever set",
+        ),
+    ] {
+        assert_eq!(address::text(&item, true), expected);
+    }
+}
