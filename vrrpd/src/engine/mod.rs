@@ -6,6 +6,7 @@
 //! sleeps until [`Engine::deadline`].
 
 mod items;
+mod pacer;
 mod perform;
 mod reload;
 mod slot;
@@ -22,6 +23,7 @@ use vrrp_core::{Duration, Event, Standing, Time};
 use vrrp_proto::Datagram;
 use vrrp_proto::vrrp::DecodeError;
 
+use self::pacer::Pacer;
 use self::slot::{Ground, Slot};
 use crate::limit::Limiter;
 use crate::log::{Log, Voice};
@@ -63,6 +65,10 @@ pub(crate) struct Engine<K, W> {
     /// What trackers of files and processes said last.
     standings: BTreeMap<(TrackerKind, String), Standing>,
     limiter: Limiter,
+    pacer: Pacer,
+    /// When the first router wants to be called; `None` when that has to be looked up:
+    /// there are many routers, and most turns concern none of them.
+    soonest: Option<Option<Time>>,
     /// Routers stay unborn until then (`vrrp_startup_delay`).
     start_at: Time,
     started: bool,
@@ -98,6 +104,8 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
             notices: Vec::new(),
             standings: BTreeMap::new(),
             limiter: Limiter::default(),
+            pacer: Pacer::default(),
+            soonest: None,
             start_at: now + config.global.startup_delay,
             started: false,
             stopping: false,
@@ -149,16 +157,25 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
     }
 
     /// When [`Engine::tick`] is wanted next.
-    pub(crate) fn deadline(&self) -> Option<Time> {
+    pub(crate) fn deadline(&mut self) -> Option<Time> {
         if !self.started {
             return Some(self.start_at);
         }
-        let routers = self.slots.iter().filter_map(|slot| {
-            let timeout = slot.router.poll_timeout();
-            timeout.into_iter().chain(slot.retry).min()
-        });
-        let scripts = self.scripts.iter().map(Tracked::next);
-        routers.chain(scripts).min()
+        let scripts = self.scripts.iter().map(Tracked::next).min();
+        let first = [self.soonest(), scripts, self.pacer.next()];
+        first.into_iter().flatten().min()
+    }
+
+    /// When the first router, or its sockets, want something.
+    fn soonest(&mut self) -> Option<Time> {
+        let slots = &self.slots;
+        *self.soonest.get_or_insert_with(|| {
+            let routers = slots.iter().filter_map(|slot| {
+                let timeout = slot.router.poll_timeout();
+                timeout.into_iter().chain(slot.retry).min()
+            });
+            routers.min()
+        })
     }
 
     /// Packets came in. They go before the clock: after a pause the routers learn
@@ -224,11 +241,18 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
             }
             self.start(now);
         }
-        if self
-            .slots
-            .iter()
-            .any(|slot| slot.retry.is_some_and(|retry| retry <= now))
-        {
+        if self.soonest().is_some_and(|soonest| soonest <= now) {
+            self.tick_routers(now);
+        }
+        for (address, interface) in self.pacer.due(now) {
+            self.announce(now, address, &interface);
+        }
+        self.run_scripts(now);
+    }
+
+    fn tick_routers(&mut self, now: Time) {
+        let retry_due = |slot: &Slot| slot.retry.is_some_and(|retry| retry <= now);
+        if self.slots.iter().any(retry_due) {
             self.survey(now);
         }
         for index in 0..self.slots.len() {
@@ -241,7 +265,6 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
                 self.handle(now, index, Event::Timer);
             }
         }
-        self.run_scripts(now);
     }
 
     /// The daemon ends: priority 0, addresses away. The kernel answers later.
@@ -255,8 +278,10 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
     fn start(&mut self, now: Time) {
         self.started = true;
         self.remove_leftovers();
+        self.survey_interfaces(now);
+        let virtual_addresses = self.virtual_addresses();
         for index in 0..self.slots.len() {
-            self.start_slot(now, index);
+            self.start_slot(now, index, &virtual_addresses);
         }
         for script in 0..self.scripts.len() {
             let known = self
@@ -272,8 +297,8 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
     }
 
     /// What the host has is told first, then the router starts.
-    fn start_slot(&mut self, now: Time, index: usize) {
-        self.survey_slot(now, index);
+    fn start_slot(&mut self, now: Time, index: usize, virtual_addresses: &BTreeSet<IpAddr>) {
+        self.survey_slot(now, index, virtual_addresses);
         self.tell_all_trackers(now, index);
         self.handle(now, index, Event::Start);
     }
@@ -481,10 +506,20 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
         if !self.started {
             return;
         }
+        let virtual_addresses = self.virtual_addresses();
         for index in 0..self.slots.len() {
-            self.survey_slot(now, index);
+            self.survey_slot(now, index, &virtual_addresses);
         }
+        self.survey_interfaces(now);
         self.close_unused();
+    }
+
+    /// Addresses that come and go with the routers: no advert comes from one.
+    fn virtual_addresses(&self) -> BTreeSet<IpAddr> {
+        let all = self.slots.iter();
+        all.flat_map(|slot| slot::addresses(slot.settings()))
+            .map(|address| address.address)
+            .collect()
     }
 
     fn close_unused(&mut self) {
@@ -492,19 +527,14 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
         self.wire.keep_only(&used);
     }
 
-    fn survey_slot(&mut self, now: Time, index: usize) {
-        let virtual_addresses: Vec<IpAddr> = self
-            .slots
-            .iter()
-            .flat_map(|slot| slot::addresses(slot.settings()))
-            .map(|address| address.address)
-            .collect();
+    fn survey_slot(&mut self, now: Time, index: usize, virtual_addresses: &BTreeSet<IpAddr>) {
+        self.soonest = None;
         let Some(slot) = self.slots.get_mut(index) else {
             return;
         };
         let link_usable = slot.settings().interface.is_empty()
             || slot.link(&self.view).is_some_and(Link::is_usable);
-        let source = slot.source(&self.view, &virtual_addresses);
+        let source = slot.source(&self.view, virtual_addresses);
         let wanted = slot.wanted_endpoint(&self.view, source);
         if wanted != slot.endpoint || slot.retry.is_some() {
             slot.retry = None;
@@ -546,10 +576,7 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
     }
 
     fn log_link(&self, link: &Link, what: &str, was_usable: Option<bool>) {
-        let ours = self
-            .slots
-            .iter()
-            .any(|slot| slot.settings().interface == link.name);
+        let ours = self.slots.iter().any(|slot| slot.watches(&link.name));
         if !ours || !self.started {
             return;
         }

@@ -7,7 +7,9 @@ use std::time::SystemTime;
 use daemonkit::syslog::Level as SyslogLevel;
 use netif::Kernel;
 use vrrp_core::settings::Address;
-use vrrp_core::{Action, Detail, Event, InstanceLine, Level, LogLine, Notification, Time};
+use vrrp_core::{
+    Action, Detail, Duration, Event, InstanceLine, Level, LogLine, Notification, Time,
+};
 use vrrp_proto::ipv4::Header;
 use vrrp_proto::vrrp::{Advert, Path};
 use vrrp_proto::{arp, ipv6, ndisc};
@@ -44,6 +46,7 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
             let name = &slot.settings().name;
             tracing::debug!(router = index, %name, state = ?slot.router.state(), event = kind(&event));
             slot.router.handle(now, event);
+            self.soonest = None;
         }
         while let Some(action) = self
             .slots
@@ -64,7 +67,17 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
                 tracing::debug!(router = index, advert = advert.priority);
                 self.send_advert(now, index, &advert);
             }
-            Action::SendGarp { address, interface } => self.send_garp(now, address, &interface),
+            Action::SendGarp { address, interface } => {
+                let slot = self.slots.get(index);
+                let interval = slot.map_or(Duration::ZERO, |slot| slot.settings().garp.interval);
+                let lane = interface.clone();
+                let announcement = (address, interface);
+                if let Some((address, interface)) =
+                    self.pacer.offer(now, &lane, interval, announcement)
+                {
+                    self.announce(now, address, &interface);
+                }
+            }
             Action::AddAddress { address, lifetime } => {
                 self.set_address(now, index, &address, lifetime, Setting::New);
             }
@@ -144,7 +157,7 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
         }
     }
 
-    fn send_garp(&mut self, now: Time, address: IpAddr, interface: &str) {
+    pub(super) fn announce(&mut self, now: Time, address: IpAddr, interface: &str) {
         let Some(link) = self.view.link_by_name(interface) else {
             return;
         };
@@ -189,6 +202,7 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
     }
 
     fn remove_address(&mut self, address: &Address) {
+        self.pacer.forget(address.address, &address.interface);
         if self.stopping && self.switches.keep_addresses {
             return;
         }
@@ -257,6 +271,7 @@ const fn kind(event: &Event) -> &'static str {
         Event::Source(_) => "source",
         Event::Script { .. } => "script",
         Event::Tracker { .. } => "tracker",
+        Event::Group(_) => "group",
         Event::AddressRemoved(_) => "address removed",
         Event::Reload(_) => "reload",
         Event::Stop => "stop",

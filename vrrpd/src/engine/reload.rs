@@ -1,5 +1,6 @@
 //! Taking a new configuration over, without touching what did not change.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use keepalived_conf::{Config, InstanceDef};
@@ -61,27 +62,30 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
             self.slots.push(slot);
         }
         self.config = config;
+        self.soonest = None;
         if !self.started {
             return;
         }
+        let virtual_addresses = self.virtual_addresses();
+        self.note_interfaces();
         for index in changed {
-            self.reload_slot(now, index);
+            self.reload_slot(now, index, &virtual_addresses);
         }
         for index in fresh {
-            self.start_slot(now, index);
+            self.start_slot(now, index, &virtual_addresses);
             self.tell_all_scripts(now, index);
         }
         self.survey(now);
     }
 
-    fn reload_slot(&mut self, now: Time, index: usize) {
+    fn reload_slot(&mut self, now: Time, index: usize, virtual_addresses: &BTreeSet<IpAddr>) {
         let Some(slot) = self.slots.get_mut(index) else {
             return;
         };
         slot.adviser = Adviser::default();
         let settings = Box::new(slot.def.settings.clone());
         self.handle(now, index, Event::Reload(settings));
-        self.survey_slot(now, index);
+        self.survey_slot(now, index, virtual_addresses);
         self.tell_all_scripts(now, index);
         self.tell_all_trackers(now, index);
     }

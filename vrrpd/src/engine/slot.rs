@@ -1,5 +1,6 @@
 //! One virtual router and what the host has for it.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::time::SystemTime;
@@ -7,7 +8,7 @@ use std::time::SystemTime;
 use keepalived_conf::InstanceDef;
 use netif::{AddressFlags, AddressKey, AddressSpec, Link, Scope, View};
 use osys::vrrp_socket::Listen;
-use vrrp_core::settings::{Address, Family, Instance, Transport};
+use vrrp_core::settings::{Address, Family, Instance, TrackerKind, Transport};
 use vrrp_core::{Counters, Time, VirtualRouter};
 
 use crate::advice::Adviser;
@@ -92,13 +93,27 @@ impl Slot {
         self.ip_id
     }
 
+    /// Whether the state of the interface is of interest to it.
+    pub(super) fn watches(&self, interface: &str) -> bool {
+        let settings = self.settings();
+        settings.interface == interface
+            || settings
+                .trackers
+                .iter()
+                .any(|tracker| tracker.kind == TrackerKind::Interface && tracker.name == interface)
+    }
+
     pub(super) fn link<'a>(&self, view: &'a View) -> Option<&'a Link> {
         view.link_by_name(&self.settings().interface)
     }
 
     /// The source address as the host stands: the configured one if it is there, or
     /// the interface's first that is nobody's virtual address.
-    pub(super) fn source(&self, view: &View, virtual_addresses: &[IpAddr]) -> Option<IpAddr> {
+    pub(super) fn source(
+        &self,
+        view: &View,
+        virtual_addresses: &BTreeSet<IpAddr>,
+    ) -> Option<IpAddr> {
         let (Transport::Multicast { source, .. } | Transport::Unicast { source, .. }) =
             &self.settings().transport;
         if let Some(configured) = source {
@@ -169,8 +184,8 @@ pub(super) fn spec(view: &View, address: &Address, lifetime: Option<u32>) -> Opt
         Some((peer, prefix)) => (Some(peer), prefix),
         None => (None, address.prefix),
     };
-    // As the original sets them: IPv6 without duplicate detection, for nobody may
-    // contest a virtual address, and a lone /128 never as a source address.
+    // As the original sets them: IPv6 without duplicate detection unless it is asked
+    // for, since nobody may contest a virtual address, and a lone /128 never as a source address.
     let preferred = address
         .preferred_lifetime
         .or_else(|| (v6 && prefix == 128).then_some(0));
@@ -185,7 +200,7 @@ pub(super) fn spec(view: &View, address: &Address, lifetime: Option<u32>) -> Opt
         label: address.label.clone(),
         scope: Scope(address.scope),
         flags: AddressFlags {
-            nodad: v6,
+            nodad: v6 && !address.flags.no_dad,
             noprefixroute: address.flags.no_prefix_route,
             mngtmpaddr: address.flags.manage_temporary,
             home: address.flags.home,

@@ -18,6 +18,8 @@ use vrrp_proto::vrrp::{Advert, Checksum, Interval, Path};
 use super::*;
 use crate::script::runner::End;
 
+mod tracking;
+
 const OURS: Ipv4Addr = Ipv4Addr::new(10, 0, 254, 252);
 const PEER: Ipv4Addr = Ipv4Addr::new(10, 0, 254, 251);
 const VIP: Ipv4Addr = Ipv4Addr::new(10, 0, 254, 253);

@@ -1,4 +1,7 @@
-//! What trackers of files and processes say, passed on to the routers that name them.
+//! What trackers say, passed on to the routers that name them. Trackers of interfaces
+//! are the engine's own.
+
+use std::collections::BTreeSet;
 
 use netif::Kernel;
 use vrrp_core::settings::TrackerKind;
@@ -14,6 +17,42 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
         for index in 0..self.slots.len() {
             self.tell_tracker(now, index, kind, name, standing);
         }
+    }
+
+    /// How the tracked interfaces stand; one that is missing is down.
+    pub(super) fn survey_interfaces(&mut self, now: Time) {
+        for (name, standing) in self.changed_interfaces() {
+            self.tracker(now, TrackerKind::Interface, &name, standing);
+        }
+    }
+
+    /// The same while routers still have settings of before a reload: those that
+    /// changed are told of all their trackers then.
+    pub(super) fn note_interfaces(&mut self) {
+        for (name, standing) in self.changed_interfaces() {
+            let key = (TrackerKind::Interface, name);
+            self.standings.insert(key, standing);
+        }
+    }
+
+    fn changed_interfaces(&self) -> Vec<(String, Standing)> {
+        let trackers = self.slots.iter().flat_map(|slot| &slot.settings().trackers);
+        let tracked: BTreeSet<&str> = trackers
+            .filter(|tracker| tracker.kind == TrackerKind::Interface)
+            .map(|tracker| tracker.name.as_str())
+            .collect();
+        let stands = |name: &str| match self.view.link_by_name(name) {
+            Some(link) if link.is_usable() => Standing::Up,
+            Some(_) | None => Standing::Down,
+        };
+        tracked
+            .into_iter()
+            .map(|name| (name.to_owned(), stands(name)))
+            .filter(|(name, standing)| {
+                let known = self.standings.get(&(TrackerKind::Interface, name.clone()));
+                known != Some(standing)
+            })
+            .collect()
     }
 
     /// What is known of all trackers, for a router that is new or has other settings.
