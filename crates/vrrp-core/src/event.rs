@@ -26,6 +26,19 @@ pub enum Standing {
     Number(i32),
 }
 
+/// What a sync group has its members do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum GroupEvent {
+    /// Another member is at fault.
+    Fault,
+    /// No member is any more.
+    FaultOver,
+    /// Every member wants to be master: take over.
+    Master,
+    /// Another member is no longer master.
+    Backup,
+}
+
 /// Something that happened. Events may come in any order and any state; one
 /// that means nothing in the present state does nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,6 +81,8 @@ pub enum Event {
     /// virtual addresses. Echoes of our own removals are not handed in, nor is
     /// an address that is back when the driver looks again.
     AddressRemoved(IpAddr),
+    /// What the sync group of this router decided ([`crate::SyncGroup`]).
+    Group(GroupEvent),
     /// New settings, already validated. What did not change keeps its state.
     /// Settings that name another interface or source address are better given
     /// to a new router after [`Event::Stop`]: what was said about the old link

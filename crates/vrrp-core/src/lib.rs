@@ -22,6 +22,7 @@
 mod action;
 mod counters;
 mod event;
+mod group;
 mod lease;
 mod log;
 mod peers;
@@ -32,7 +33,8 @@ pub mod time;
 
 pub use action::{Action, Notification};
 pub use counters::Counters;
-pub use event::{Event, Health, Standing};
+pub use event::{Event, GroupEvent, Health, Standing};
+pub use group::{GroupLine, Member, Step, SyncGroup};
 pub use log::{Detail, InstanceLine, Level, LogLine, StartFault};
 pub use peers::PeerView;
 pub use router::VirtualRouter;

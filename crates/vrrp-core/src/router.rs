@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use crate::action::{Action, Notification};
 use crate::counters::Counters;
-use crate::event::{Event, Health, Standing};
+use crate::event::{Event, GroupEvent, Health, Standing};
 use crate::lease::LeasePlan;
 use crate::log::{InstanceLine, LogLine};
 use crate::peers::{PeerView, Peers};
@@ -17,6 +17,7 @@ use timers::Timers;
 
 mod addresses;
 mod backup;
+mod group;
 mod invariants;
 mod lists;
 mod master;
@@ -73,6 +74,10 @@ pub struct VirtualRouter {
     /// The master this backup follows and the priority it had.
     obeyed: Option<(IpAddr, u8)>,
     peers: Peers,
+    /// Another member of the sync group is at fault.
+    held_in_fault: bool,
+    /// When the master fell silent, if the sync group has not decided yet.
+    wants_master: Option<Time>,
     /// Address lists that adverts carry besides our own.
     other_lists: OtherLists,
     /// Master_Adver_Interval (RFC 5798, 6.1): the master's in version 3, ours
@@ -139,6 +144,8 @@ impl VirtualRouter {
             last_master: None,
             obeyed: None,
             peers: Peers::default(),
+            held_in_fault: false,
+            wants_master: None,
             other_lists: OtherLists::default(),
             master_interval: settings.advert_interval,
             checksum: Checksum::default(),
@@ -217,6 +224,19 @@ impl VirtualRouter {
                 State::Init | State::Backup | State::Master | State::Fault,
                 Event::Tracker { index, standing },
             ) => self.tracker_stands(index, standing),
+
+            (
+                State::Init | State::Backup | State::Master | State::Fault,
+                Event::Group(GroupEvent::Fault),
+            ) => self.hold_in_fault(true),
+            (
+                State::Init | State::Backup | State::Master | State::Fault,
+                Event::Group(GroupEvent::FaultOver),
+            ) => self.hold_in_fault(false),
+            (State::Backup, Event::Group(GroupEvent::Master)) => self.become_master(),
+            (State::Init | State::Master | State::Fault, Event::Group(GroupEvent::Master)) => {}
+            (State::Master, Event::Group(GroupEvent::Backup)) => self.step_down_with_group(),
+            (State::Init | State::Backup | State::Fault, Event::Group(GroupEvent::Backup)) => {}
 
             (State::Init | State::Backup | State::Fault, Event::AddressRemoved(_)) => {}
             (State::Master, Event::AddressRemoved(address)) => self.address_removed(address),

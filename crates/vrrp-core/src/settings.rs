@@ -53,6 +53,9 @@ pub struct Instance {
     pub scripts: Vec<Script>,
     /// `track_interface`, `track_file`, `track_process`, in order.
     pub trackers: Vec<Tracker>,
+    /// Whether it is a member of a `vrrp_sync_group`, and so takes over only
+    /// together with the others.
+    pub sync: Sync,
     /// Gratuitous ARP.
     pub garp: Garp,
     /// Kernel lifetime of the addresses.
@@ -113,6 +116,16 @@ pub enum OldChecksum {
     Always,
     /// `old_unicast_checksum never`: such packets are dropped.
     Never,
+}
+
+/// Whether a router decides alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Sync {
+    /// It does.
+    #[default]
+    Alone,
+    /// It is a member of a sync group.
+    Member,
 }
 
 /// Whether something is watched.
@@ -362,6 +375,7 @@ impl Instance {
             excluded: Vec::new(),
             scripts: Vec::new(),
             trackers: Vec::new(),
+            sync: Sync::Alone,
             garp: Garp::default(),
             lease: Lease::Auto,
             track_link: Track::Yes,

@@ -7,7 +7,7 @@ mod common;
 
 use common::{Bench, PEER, VIP, effects, ip, millis, plain, reference, script};
 use vrrp_core::settings::{Sense, Tracker, TrackerKind};
-use vrrp_core::{Event, Health, Standing, State};
+use vrrp_core::{Event, GroupEvent, Health, Standing, State};
 
 /// One of each kind of event, and of each kind of packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +32,10 @@ enum Kind {
     TrackedUp,
     TrackedDown,
     UnknownTracker,
+    GroupFault,
+    GroupFaultOver,
+    GroupMaster,
+    GroupBackup,
     OurAddressRemoved,
     OtherAddressRemoved,
     SameSettings,
@@ -42,7 +46,7 @@ enum Kind {
 
 use Kind::*;
 
-const KINDS: [Kind; 26] = [
+const KINDS: [Kind; 30] = [
     Start,
     LowerAdvert,
     EqualAdvert,
@@ -63,6 +67,10 @@ const KINDS: [Kind; 26] = [
     TrackedUp,
     TrackedDown,
     UnknownTracker,
+    GroupFault,
+    GroupFaultOver,
+    GroupMaster,
+    GroupBackup,
     OurAddressRemoved,
     OtherAddressRemoved,
     SameSettings,
@@ -95,6 +103,7 @@ const fn kinds_of(event: &Event) -> &'static [Kind] {
             UnknownScript,
         ],
         Event::Tracker { .. } => &[TrackedUp, TrackedDown, UnknownTracker],
+        Event::Group(_) => &[GroupFault, GroupFaultOver, GroupMaster, GroupBackup],
         Event::AddressRemoved(_) => &[OurAddressRemoved, OtherAddressRemoved],
         Event::Reload(_) => &[SameSettings, OtherPriority, OtherVrid],
         Event::Stop => &[Stop],
@@ -193,6 +202,10 @@ fn make(kind: Kind, bench: &mut Bench) -> Event {
         TrackedUp => tracker(0, Standing::Up),
         TrackedDown => tracker(0, Standing::Down),
         UnknownTracker => tracker(7, Standing::Down),
+        GroupFault => Event::Group(GroupEvent::Fault),
+        GroupFaultOver => Event::Group(GroupEvent::FaultOver),
+        GroupMaster => Event::Group(GroupEvent::Master),
+        GroupBackup => Event::Group(GroupEvent::Backup),
         OurAddressRemoved => Event::AddressRemoved(ip(VIP)),
         OtherAddressRemoved => Event::AddressRemoved(ip("192.0.2.1")),
         SameSettings => Event::Reload(Box::new(settings)),
@@ -224,8 +237,25 @@ fn row(kind: Kind) -> [Cell; 4] {
     match kind {
         // INIT here is running already.
         Start | BadPacket | EarlyTimer | LinkUp | SourcePresent | UnknownScript | TrackedUp
-        | UnknownTracker | OtherAddressRemoved | WeightedDown | SameSettings => nothing,
+        | UnknownTracker | GroupFaultOver | OtherAddressRemoved | WeightedDown | SameSettings => {
+            nothing
+        }
         OtherPriority => [init, backup, (Master, "advert 90"), fault],
+        GroupMaster => [
+            init,
+            (
+                Master,
+                "advert 100, add 10.0.254.253, garp 10.0.254.253 x5, notify MASTER 100",
+            ),
+            master,
+            fault,
+        ],
+        GroupBackup => [
+            init,
+            backup,
+            (Backup, "advert 0, remove 10.0.254.253, notify BACKUP 100"),
+            fault,
+        ],
         LowerAdvert | EqualAdvert => [init, backup, (Master, ANSWER), fault],
         HigherAdvert => [
             init,
@@ -243,7 +273,7 @@ fn row(kind: Kind) -> [Cell; 4] {
             (Master, "advert 100"),
             fault,
         ],
-        LinkDown | SourceGone | TrackedDown => [
+        LinkDown | SourceGone | TrackedDown | GroupFault => [
             (Fault, "notify FAULT 100"),
             (Fault, "notify FAULT 100"),
             (Fault, TO_FAULT_FROM_MASTER),

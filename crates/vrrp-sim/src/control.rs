@@ -4,7 +4,7 @@ use vrrp_core::settings::Instance;
 use vrrp_core::{Event, Health, VirtualRouter};
 
 use crate::World;
-use crate::node::Run;
+use crate::node::{Run, new_group};
 use crate::settings::source;
 
 impl World {
@@ -20,6 +20,7 @@ impl World {
         for seat in &mut node.seats {
             seat.router = Some(VirtualRouter::new(seat.settings.clone()));
         }
+        node.group = node.group.take().map(|_| new_group());
         node.run = Run::Running;
         node.idle_since = None;
         node.resumed = None;

@@ -118,7 +118,16 @@ impl Fault {
             Self::ScriptRecovers(node, script) => world.set_script(node, script, Health::Up),
             Self::RemoveAddress(node, seat) => world.remove_address(node, seat),
             Self::Reload(node, seat, priority) => {
-                reload(world, node, seat, |settings| settings.priority = priority);
+                // Members of a group with different orders would never agree.
+                let grouped = world.nodes.get(node).is_some_and(|it| it.group.is_some());
+                let seats = if grouped {
+                    0..world.seats()
+                } else {
+                    seat..seat + 1
+                };
+                for seat in seats {
+                    reload(world, node, seat, |settings| settings.priority = priority);
+                }
             }
             Self::ReloadAddresses(node, seat, count) => {
                 let list = addresses(seat, count);

@@ -215,12 +215,17 @@ fn holder_is_master(index: usize, node: &Node, seat: usize, until: Time) -> Resu
     Ok(())
 }
 
-/// Invariant 5, when the quiet time has lasted [`settle`]: the master of each
+/// Invariants 5 and 6, when the quiet time has lasted [`settle`]: the master of each
 /// virtual router.
 pub(crate) fn settled(world: &World) -> Result<Vec<usize>, String> {
-    (0..world.seats())
+    let masters: Vec<usize> = (0..world.seats())
         .map(|seat| settled_seat(world, seat))
-        .collect()
+        .collect::<Result<_, _>>()?;
+    let grouped = world.nodes.iter().any(|node| node.group.is_some());
+    if grouped && masters.iter().any(|master| Some(master) != masters.first()) {
+        return Err(format!("a group is together: its masters are {masters:?}"));
+    }
+    Ok(masters)
 }
 
 fn settled_seat(world: &World, seat: usize) -> Result<usize, String> {
@@ -254,7 +259,7 @@ fn settled_seat(world: &World, seat: usize) -> Result<usize, String> {
     Ok(*master)
 }
 
-/// Invariants 6 and 7, at the end of the quiet time.
+/// Invariants 7 and 8, at the end of the quiet time.
 pub(crate) fn stayed(world: &World, masters: &[usize], changes: u64) -> Result<(), String> {
     if world.changes != changes {
         return Err(format!(

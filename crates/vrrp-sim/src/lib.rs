@@ -33,8 +33,9 @@
 //! 5. **A master exists** within Master_Down and skew (and one more interval
 //!    for a second master to yield) after the last fault ended, exactly one,
 //!    and none has a better priority unless preemption is off.
-//! 6. **No flapping.** From then on nobody changes its state.
-//! 7. **Hosts know.** At its end the client believes the master.
+//! 6. **A group is together**: its members are MASTER on one and the same node.
+//! 7. **No flapping.** From then on nobody changes its state.
+//! 8. **Hosts know.** At its end the client believes the master.
 //!
 //! [`strike`] plays a few chosen faults instead and measures what came of them.
 //!

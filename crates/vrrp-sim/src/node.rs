@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 
 use vrrp_core::settings::Instance;
-use vrrp_core::{Event, Health, State, Time, VirtualRouter};
+use vrrp_core::{Event, Health, State, SyncGroup, Time, VirtualRouter};
 
 use crate::kernel::Kernel;
 
@@ -16,6 +16,8 @@ pub(crate) struct Node {
     /// The virtual routers this machine takes part in, in the same order on
     /// every node.
     pub(crate) seats: Vec<Seat>,
+    /// What they agree on, if they are one sync group.
+    pub(crate) group: Option<SyncGroup>,
     pub(crate) run: Run,
     pub(crate) kernel: Kernel,
     pub(crate) link_up: bool,
@@ -69,9 +71,15 @@ impl Seat {
     }
 }
 
+/// The sync group of a daemon that starts.
+pub(crate) fn new_group() -> SyncGroup {
+    SyncGroup::new("G".to_owned())
+}
+
 impl Node {
-    pub(crate) fn new(instances: Vec<Instance>, scripts: usize) -> Self {
+    pub(crate) fn new(instances: Vec<Instance>, scripts: usize, grouped: bool) -> Self {
         Self {
+            group: grouped.then(new_group),
             scripts: vec![Health::Up; scripts],
             seats: instances.into_iter().map(Seat::new).collect(),
             run: Run::Gone,

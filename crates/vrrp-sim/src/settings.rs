@@ -6,7 +6,7 @@ use std::num::NonZeroU8;
 use vrrp_core::Duration;
 use vrrp_core::settings::{
     Address, AddressCheck, Auth, Initial, Instance, Lease, OnAdvert, Peer, Preempt, Script, Sense,
-    SourceCheck, Transport,
+    SourceCheck, Sync, Transport,
 };
 
 /// The most addresses of one virtual router.
@@ -26,6 +26,8 @@ pub(crate) fn vip(seat: usize, number: u8) -> IpAddr {
 pub struct Setup {
     /// One list a node; all are equally long.
     pub(crate) nodes: Vec<Vec<Instance>>,
+    /// Whether all virtual routers of a node are one sync group.
+    pub(crate) grouped: bool,
 }
 
 /// What the routers do so that hosts learn who won a healed split.
@@ -68,16 +70,24 @@ impl Setup {
             _ => Preempt::Yes,
         };
         let interval = Duration::from_secs(*random.choice(&[1, 1, 1, 2, 3]).unwrap_or(&1));
+        let grouped = seats > 1 && random.bool();
         let owner = random.u8(0..8) == 0;
         let silent = random.u8(0..8) == 0;
         let skip = random.u8(0..4) == 0;
+        // Members of a group have no weighted scripts.
+        let weights: &[i16] = if grouped { &[0] } else { &[0, 2, 20, -2, -20] };
         let weights: Vec<i16> = (0..random.usize(0..=2))
-            .map(|_| *random.choice(&[0, 2, 20, -2, -20]).unwrap_or(&0))
+            .map(|_| *random.choice(weights).unwrap_or(&0))
             .collect();
         let nodes = (0..count)
             .map(|index| {
+                let common = random.u8(0..=50);
                 let own = |seat: usize| {
-                    let mut instance = instance(index, count, seat, base + random.u8(0..=50));
+                    let above = if grouped { common } else { random.u8(0..=50) };
+                    let mut instance = instance(index, count, seat, base + above);
+                    if grouped {
+                        instance.sync = Sync::Member;
+                    }
                     instance.preempt = preempt;
                     instance.advert_interval = interval;
                     instance.scripts = scripts(&weights);
@@ -97,7 +107,7 @@ impl Setup {
                 (0..seats).map(own).collect()
             })
             .collect();
-        Self { nodes }
+        Self { nodes, grouped }
     }
 
     /// Nodes of the given priorities in one virtual router, without scripts,
@@ -109,7 +119,29 @@ impl Setup {
             .enumerate()
             .map(|(index, priority)| vec![instance(index, priorities.len(), 0, *priority)])
             .collect();
-        Self { nodes }
+        Self {
+            nodes,
+            grouped: false,
+        }
+    }
+
+    /// Nodes of the given priorities in two virtual routers that are one sync
+    /// group on each node.
+    #[must_use]
+    pub fn of_groups(priorities: &[u8]) -> Self {
+        let count = priorities.len();
+        let node = |(index, priority): (usize, &u8)| {
+            let member = |seat| {
+                let mut member = instance(index, count, seat, *priority);
+                member.sync = Sync::Member;
+                member
+            };
+            (0..2).map(member).collect()
+        };
+        Self {
+            nodes: priorities.iter().enumerate().map(node).collect(),
+            grouped: true,
+        }
     }
 
     /// The same with another lease.

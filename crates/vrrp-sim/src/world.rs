@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 
 use vrrp_core::settings::Checksum;
-use vrrp_core::{Action, Duration, Event, State, Time, VirtualRouter};
+use vrrp_core::{Action, Duration, Event, Member, State, Step, Time, VirtualRouter};
 use vrrp_proto::Datagram;
 use vrrp_proto::vrrp::Path;
 
@@ -74,13 +74,13 @@ impl World {
     #[must_use]
     pub fn new(setup: Setup, seed: u64) -> Self {
         let interval = setup.interval();
-        let scripts = setup.scripts();
+        let (scripts, grouped) = (setup.scripts(), setup.grouped);
         Self {
             now: Time::default(),
             nodes: setup
                 .nodes
                 .into_iter()
-                .map(|instances| Node::new(instances, scripts))
+                .map(|instances| Node::new(instances, scripts, grouped))
                 .collect(),
             interval,
             random: fastrand::Rng::with_seed(seed),
@@ -228,6 +228,30 @@ impl World {
         }
         for action in actions {
             self.perform(index, number, action);
+        }
+        self.sync(index);
+    }
+
+    /// What the sync group of a node wants now.
+    fn sync(&mut self, index: usize) {
+        let step = self.nodes.get_mut(index).and_then(|node| {
+            let members: Vec<Member> = node
+                .seats
+                .iter()
+                .filter_map(|seat| seat.router.as_ref())
+                .map(Member::of)
+                .collect();
+            node.group.as_mut()?.step(&members)
+        });
+        match step {
+            // This comes back here when the member has handled it.
+            Some(Step::Tell(seat, event)) => self.tell_now(index, seat, event),
+            Some(Step::Log(line)) => {
+                self.note(index, &line.to_string());
+                self.sync(index);
+            }
+            Some(Step::Notify(_)) => self.sync(index),
+            None => {}
         }
     }
 

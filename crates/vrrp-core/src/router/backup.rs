@@ -78,6 +78,7 @@ impl VirtualRouter {
 
     /// The sender is our master: the timer starts anew.
     fn follow(&mut self) {
+        self.wants_master = None;
         self.timers.master_down = Some(self.now + self.master_down());
     }
 
@@ -116,6 +117,6 @@ impl VirtualRouter {
             return;
         }
         self.log(InstanceLine::AdvertTimeout);
-        self.become_master();
+        self.take_over();
     }
 }

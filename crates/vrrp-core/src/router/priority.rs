@@ -177,6 +177,10 @@ impl VirtualRouter {
     /// A fault as the present state sees it. A script without a result keeps
     /// a router from starting, but is no reason to stop one that runs.
     pub(super) fn is_faulty(&self) -> bool {
+        self.held_in_fault || self.is_faulty_alone()
+    }
+
+    pub(super) fn is_faulty_alone(&self) -> bool {
         let tracked = self.settings.trackers.iter().zip(&self.trackers);
         self.network_is_down()
             || self.unweighted_is(Verdict::Faulty)

@@ -66,6 +66,7 @@ impl VirtualRouter {
         }
         let old = std::mem::replace(&mut self.settings, new);
         self.derive_from_settings();
+        self.leave_group();
         old
     }
 

@@ -97,6 +97,7 @@ impl VirtualRouter {
     fn become_backup(&mut self, master_down: Duration) {
         self.state = State::Backup;
         self.obeyed = None;
+        self.wants_master = None;
         self.timers.master_down = Some(self.now + master_down);
         self.preempt_delay = PreemptDelay::Idle;
         self.notify(Notification::Entered(State::Backup));
@@ -178,6 +179,7 @@ impl VirtualRouter {
         self.timers.clear();
         self.preempt_delay = PreemptDelay::Idle;
         self.running = Running::No;
+        self.held_in_fault = false;
         self.state = State::Init;
         self.notify(Notification::Stop);
     }
