@@ -12,17 +12,18 @@ use tokio::io::unix::AsyncFd;
 use vrrp_proto::Datagram;
 
 /// Packets taken from one socket in one turn. It is more than the receive buffer
-/// holds (2 MiB as the kernel counts, at least 768 bytes a packet), so that after a
+/// holds (4 MiB as the kernel counts, at least 768 bytes a packet), so that after a
 /// pause all that waits is read before any timer fires, and it is bounded, so that a
 /// flood cannot keep timers from firing.
-const PACKETS_A_TURN: usize = 4096;
+const PACKETS_A_TURN: usize = 8192;
 /// Errors of one socket in one turn after which it is left alone until the next
 /// turn: the kernel tells each once, so that more of them mean a dead socket.
 const ERRORS_A_TURN: usize = 8;
 /// Longest IPv4 packet.
 const LONGEST: usize = 65_535;
-/// Receive buffer asked for: some 1,300 adverts as the kernel accounts them.
-const RECEIVE_BUFFER: usize = 1 << 20;
+/// Receive buffer asked for: some 5,000 adverts as the kernel accounts them, a tenth of
+/// a second of a flood of 50,000 packets a second.
+const RECEIVE_BUFFER: usize = 1 << 21;
 
 /// Where adverts of one or several virtual routers come in and go out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,13 +41,22 @@ impl Endpoint {
     }
 }
 
+/// The virtual routers that an endpoint has packets for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Audience {
+    /// These ids.
+    Only(BTreeSet<u8>),
+    /// Whatever comes in, so that it can be told.
+    Everything,
+}
+
 /// The network as the engine sees it.
 pub(crate) trait Wire {
     /// Opens what is needed for the endpoint; nothing happens if it is open.
     fn attach(&mut self, endpoint: Endpoint) -> io::Result<()>;
 
-    /// Closes all endpoints but these.
-    fn keep_only(&mut self, endpoints: &BTreeSet<Endpoint>);
+    /// Closes all endpoints but these, which hear only the virtual routers named.
+    fn keep_only(&mut self, endpoints: &BTreeMap<Endpoint, Audience>);
 
     /// Sends one IP packet, header included.
     fn send(&mut self, endpoint: Endpoint, packet: &[u8], to: IpAddr) -> io::Result<()>;
@@ -62,6 +72,8 @@ pub(crate) trait Wire {
 #[derive(Debug)]
 pub(crate) struct RawWire {
     receivers: BTreeMap<Endpoint, AsyncFd<Receiver>>,
+    /// What each of them was told to hear.
+    audiences: BTreeMap<Endpoint, Audience>,
     /// By interface and whether they are IPv6's.
     senders: BTreeMap<(Option<NonZeroU32>, bool), Sender>,
     frames: Option<FrameSender>,
@@ -72,6 +84,7 @@ impl RawWire {
     pub(crate) fn new() -> Self {
         Self {
             receivers: BTreeMap::new(),
+            audiences: BTreeMap::new(),
             senders: BTreeMap::new(),
             frames: None,
             buffer: vec![0; LONGEST],
@@ -107,11 +120,26 @@ impl Wire for RawWire {
         Ok(())
     }
 
-    fn keep_only(&mut self, endpoints: &BTreeSet<Endpoint>) {
+    fn keep_only(&mut self, endpoints: &BTreeMap<Endpoint, Audience>) {
         self.receivers
-            .retain(|endpoint, _| endpoints.contains(endpoint));
+            .retain(|endpoint, _| endpoints.contains_key(endpoint));
         self.senders
-            .retain(|key, _| endpoints.iter().any(|kept| kept.sender() == *key));
+            .retain(|key, _| endpoints.keys().any(|kept| kept.sender() == *key));
+        self.audiences
+            .retain(|endpoint, _| self.receivers.contains_key(endpoint));
+        for (endpoint, receiver) in &self.receivers {
+            let Some(audience) = endpoints.get(endpoint) else {
+                continue;
+            };
+            if self.audiences.get(endpoint) != Some(audience) {
+                // Best effort: what is not ours is dropped later all the same.
+                let _ = match audience {
+                    Audience::Only(vrids) => receiver.get_ref().hear_only(vrids),
+                    Audience::Everything => receiver.get_ref().hear_all(),
+                };
+                self.audiences.insert(*endpoint, audience.clone());
+            }
+        }
     }
 
     fn send(&mut self, endpoint: Endpoint, packet: &[u8], to: IpAddr) -> io::Result<()> {

@@ -18,6 +18,7 @@ pub mod relay_sys;
 pub mod sched;
 pub mod sockopt;
 pub mod time;
+mod vrrp_filter;
 pub mod vrrp_socket;
 
 /// The system's own words for an error (`strerror(3)`), without the number that

@@ -4,6 +4,7 @@
 //! Both need `CAP_NET_RAW`. All calls here have safe wrappers in socket2 and nix;
 //! this module only fixes the order and the options that VRRP needs.
 
+use std::collections::BTreeSet;
 use std::io::{self, IoSliceMut, Read as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
 use std::num::NonZeroU32;
@@ -11,6 +12,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrIn6, recvmsg, setsockopt, sockopt};
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, SockAddr, Socket, Type};
+
+use crate::vrrp_filter;
 
 /// `IPPROTO_VRRP` (RFC 3768, 5.2.4).
 const PROTOCOL: i32 = 112;
@@ -163,12 +166,34 @@ impl Receiver {
         })
     }
 
-    /// Asks for a receive buffer of that many bytes; the kernel may give less.
+    /// Asks for a receive buffer of that many bytes. Without `CAP_NET_ADMIN` the
+    /// kernel gives no more than `net.core.rmem_max`.
     ///
     /// # Errors
     /// Those of setsockopt(2).
     pub fn set_buffer(&self, bytes: usize) -> io::Result<()> {
-        self.socket.set_recv_buffer_size(bytes)
+        match setsockopt(&self.socket, sockopt::RcvBufForce, &bytes) {
+            Ok(()) => Ok(()),
+            Err(_) => self.socket.set_recv_buffer_size(bytes),
+        }
+    }
+
+    /// From now on the kernel hands in only packets of these virtual routers, and
+    /// drops all others, and those too short to name one, before they are queued.
+    ///
+    /// # Errors
+    /// Those of setsockopt(2).
+    pub fn hear_only(&self, vrids: &BTreeSet<u8>) -> io::Result<()> {
+        self.socket
+            .attach_filter(&vrrp_filter::keep(self.v6, vrids))
+    }
+
+    /// Takes every packet of the protocol again.
+    ///
+    /// # Errors
+    /// Those of setsockopt(2).
+    pub fn hear_all(&self) -> io::Result<()> {
+        self.socket.attach_filter(&vrrp_filter::ALL)
     }
 }
 
@@ -411,6 +436,8 @@ mod tests {
         };
         let sender = Sender::open_v6(Some(LOOPBACK_INDEX)).unwrap();
         let mark = [0xb8; 8];
+        // The filter looks at the payload.
+        receiver.hear_only(&[0xb8].into()).unwrap();
         let mut packet = vec![0x6c, 0, 0, 0, 0, 8, 112, 254];
         packet.extend(Ipv6Addr::LOCALHOST.octets());
         packet.extend(address.octets());

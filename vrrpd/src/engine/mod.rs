@@ -30,7 +30,7 @@ use crate::log::{Log, Voice};
 use crate::notify::Notice;
 use crate::script::runner::{Job, Report};
 use crate::script::{Due, Tracked};
-use crate::wire::{Endpoint, Wire};
+use crate::wire::{Audience, Endpoint, Wire};
 
 /// Pause before sockets that could not be opened are tried again.
 const SOCKET_RETRY: Duration = Duration::from_secs(1);
@@ -283,6 +283,7 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
         for index in 0..self.slots.len() {
             self.start_slot(now, index, &virtual_addresses);
         }
+        self.close_unused();
         for script in 0..self.scripts.len() {
             let known = self
                 .scripts
@@ -522,8 +523,24 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
             .collect()
     }
 
+    /// Sockets that no router needs are closed, and the others hear what is for one.
     fn close_unused(&mut self) {
-        let used: BTreeSet<Endpoint> = self.slots.iter().filter_map(|slot| slot.endpoint).collect();
+        let mut used: BTreeMap<Endpoint, Audience> = BTreeMap::new();
+        for slot in &self.slots {
+            let Some(endpoint) = slot.endpoint else {
+                continue;
+            };
+            if self.config.global.log_unknown_vrids {
+                used.insert(endpoint, Audience::Everything);
+                continue;
+            }
+            let audience = used
+                .entry(endpoint)
+                .or_insert_with(|| Audience::Only(BTreeSet::new()));
+            if let Audience::Only(vrids) = audience {
+                vrids.insert(slot.settings().vrid.get());
+            }
+        }
         self.wire.keep_only(&used);
     }
 

@@ -28,6 +28,7 @@ const VIP: Ipv4Addr = Ipv4Addr::new(10, 0, 254, 253);
 #[derive(Debug, Default)]
 struct FakeWire {
     open: BTreeSet<Endpoint>,
+    audiences: BTreeMap<Endpoint, Audience>,
     refuse: Option<i32>,
     sent: Vec<(Vec<u8>, IpAddr)>,
     frames: Vec<(u32, Vec<u8>)>,
@@ -42,8 +43,10 @@ impl Wire for FakeWire {
         Ok(())
     }
 
-    fn keep_only(&mut self, endpoints: &BTreeSet<Endpoint>) {
-        self.open.retain(|endpoint| endpoints.contains(endpoint));
+    fn keep_only(&mut self, endpoints: &BTreeMap<Endpoint, Audience>) {
+        self.open
+            .retain(|endpoint| endpoints.contains_key(endpoint));
+        self.audiences.clone_from(endpoints);
     }
 
     fn send(&mut self, endpoint: Endpoint, packet: &[u8], to: IpAddr) -> io::Result<()> {
@@ -417,6 +420,22 @@ fn a_flood_of_bad_packets_is_a_few_lines_and_changes_nothing() {
     // Master_Down of priority 101 is 3.605 s: the flood has not moved it.
     host.pass(700);
     assert_eq!(host.state(), State::Master);
+}
+
+#[test]
+fn sockets_hear_what_is_for_a_router_and_with_log_unknown_vrids_everything() {
+    let mut host = Host::new(reference());
+    let endpoint = host.engine.slots[0].endpoint.unwrap();
+    let heard = |host: &Host| host.engine.wire.audiences.get(&endpoint).cloned();
+    assert_eq!(heard(&host), Some(Audience::Only([60].into())));
+    let mut curious = reference();
+    curious.global.log_unknown_vrids = true;
+    host.engine.reload(host.now, curious);
+    assert_eq!(heard(&host), Some(Audience::Everything));
+    let mut other = instance();
+    other.vrid = NonZeroU8::new(61).unwrap();
+    host.engine.reload(host.now, config(other));
+    assert_eq!(heard(&host), Some(Audience::Only([61].into())));
 }
 
 #[test]
