@@ -41,6 +41,13 @@ fn router(out: &mut String, item: &Item<'_>) {
     addresses(out, item);
     unicast(out, settings);
     tracked(out, settings);
+    notified(out);
+}
+
+fn notified(out: &mut String) {
+    line!(out, "   Using smtp notification = no");
+    line!(out, "   Notify deleted = Fault");
+    line!(out, "   Notify priority changes = false");
 }
 
 fn state(out: &mut String, item: &Item<'_>) {

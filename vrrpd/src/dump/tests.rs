@@ -113,6 +113,9 @@ fn data_is_keepaliveds_byte_for_byte() {
      10.0.0.104/24 dev eth0 scope global set
    Tracked interfaces :
      eth1 weight 0
+   Using smtp notification = no
+   Notify deleted = Fault
+   Notify priority changes = false
 ",
         moment(0),
         moment(3_000_404)
