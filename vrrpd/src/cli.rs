@@ -35,6 +35,8 @@ pub(crate) struct Options {
     pub(crate) log_facility: Option<String>,
     #[arg(short = 'G', long = "no-syslog")]
     pub(crate) no_syslog: bool,
+    #[arg(short = 'g', long = "log-file", num_args = 0..=1, require_equals = true)]
+    pub(crate) log_file: Option<Option<PathBuf>>,
     #[arg(short = 'u', long = "umask", allow_hyphen_values = true)]
     pub(crate) umask: Option<String>,
     #[arg(short = 'X', long = "release-vips")]
@@ -209,6 +211,7 @@ Usage: vrrpd [OPTION...]
   -S, --log-facility=([0-7]|local[0-7]|user|daemon)
                                Set syslog facility to LOG_LOCAL[0-7], user or daemon (default)
   -G, --no-syslog              Don't log via syslog
+  -g, --log-file[=FILE]        Not available: lines go to syslog, with -l to standard error
   -u, --umask=MASK             umask for file creation (in numeric form)
   -X, --release-vips           Drop VIP on transition from signal (always so)
   -V, --dont-release-vrrp      Don't remove VRRP VIPs on daemon stop (leased ones run out)
@@ -300,6 +303,7 @@ mod tests {
             (&["--nosuch"], "Unknown option --nosuch"),
             (&["-f"], "Missing parameter for option -f"),
             (&["-i"], "Missing parameter for option -i"),
+            (&["--debug"], "Unknown option --debug"),
         ] {
             assert_eq!(read(words).map(drop), Err(expected.to_owned()), "{words:?}");
         }

@@ -30,6 +30,8 @@ use crate::driver::Command;
 
 const DEFAULT_CONFIG: &str = "/etc/keepalived/keepalived.conf";
 const USAGE_ERROR: u8 = 1;
+/// `-t`: something is wrong, and the daemon would run all the same.
+const TEST_ERROR: u8 = 5;
 
 fn main() -> ExitCode {
     daemonkit::trace::to_stderr_if_asked("VRRPD_TRACE");
@@ -95,7 +97,13 @@ fn dispatch(options: &Options) -> u8 {
         .clone()
         .unwrap_or_else(|| PathBuf::from(DEFAULT_CONFIG));
     match &options.config_test {
-        Some(log) => check::run(&config, log.as_deref(), &run::config_options(options)),
+        Some(log) => {
+            let code = check::run(&config, log.as_deref(), &run::config_options(options));
+            // keepalived counts it as an error of the configuration.
+            let facility = options.log_facility.as_deref();
+            let wrong = facility.is_some_and(|text| run::facility(text).is_none());
+            if code == 0 && wrong { TEST_ERROR } else { code }
+        }
         None => run::daemon(options, config),
     }
 }
@@ -110,6 +118,12 @@ fn refusal(options: &Options) -> Option<&'static str> {
     if options.check {
         return Some(
             "vrrpd: option -C (--check) is not available: there is no health checker here",
+        );
+    }
+    if options.log_file.is_some() {
+        return Some(
+            "vrrpd: option -g (--log-file) is not available: lines go to syslog, and with -l to \
+             standard error",
         );
     }
     if options.genhash {
