@@ -22,6 +22,7 @@ pub mod clock;
 pub mod differential;
 pub mod duel;
 pub mod fixtures;
+pub mod forgery;
 pub mod host;
 pub mod lab;
 pub mod node;

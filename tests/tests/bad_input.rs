@@ -7,10 +7,11 @@ use std::time::Duration;
 use e2e::clock::Moment;
 use e2e::differential::Contest;
 use e2e::fixtures::{HAPROXY_CFG as OWNERS, KEEPALIVED_CONF as OWNERS_VRRP};
+use e2e::forgery::{Advert, corrupt};
 use e2e::host::Host;
 use e2e::node::{ApiServerSpec, ForgeSpec, Manner};
 use e2e::pair::{
-    ADMIN_SOCKET, HAPROXY_CFG, Implementation, KEEPALIVED_CONF, PATIENCE, PORT, Pair, SERVERS, VIP,
+    ADMIN_SOCKET, HAPROXY_CFG, Implementation, KEEPALIVED_CONF, PATIENCE, PORT, Pair, SERVERS,
     owners_files,
 };
 use e2e::pki::Authority;
@@ -380,59 +381,6 @@ fn wrong_packets_change_nothing_and_are_named() -> anyhow::Result<()> {
     );
     assert_eq!(pair.owners.now(), ["lb1"]);
     Ok(())
-}
-
-/// A VRRPv2 advert (RFC 3768, 5.3) of the owner's virtual router, right in all
-/// respects but those a test changes.
-#[derive(Clone, Copy)]
-struct Advert {
-    version_type: u8,
-    count: u8,
-    auth_type: u8,
-    interval: u8,
-    address: Ipv4Addr,
-    password: [u8; 8],
-}
-
-impl Default for Advert {
-    fn default() -> Self {
-        Self {
-            version_type: 0x21,
-            count: 1,
-            auth_type: 1,
-            interval: 1,
-            address: VIP,
-            password: *b"k8s-lb@l",
-        }
-    }
-}
-
-impl Advert {
-    fn bytes(self) -> Vec<u8> {
-        let mut bytes = vec![
-            self.version_type,
-            60,
-            255,
-            self.count,
-            self.auth_type,
-            self.interval,
-            0,
-            0,
-        ];
-        bytes.extend(self.address.octets());
-        bytes.extend(self.password);
-        let sum = bytes.chunks(2).fold(0u32, |sum, pair| {
-            sum + u32::from(pair[0]) * 256 + pair.get(1).copied().map_or(0, u32::from)
-        });
-        let sum = !((sum & 0xffff) + (sum >> 16)) as u16;
-        bytes[6..8].copy_from_slice(&sum.to_be_bytes());
-        bytes
-    }
-}
-
-fn corrupt(mut bytes: Vec<u8>) -> Vec<u8> {
-    bytes[7] ^= 0x55;
-    bytes
 }
 
 #[test]

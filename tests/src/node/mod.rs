@@ -9,6 +9,7 @@
 //! | `client` | connects again and again and says who answered |
 //! | `poke` | makes one connection that does not go as it should |
 //! | `forge` | sends one VRRP packet of any kind |
+//! | `flood` | sends many of them a second |
 //! | `arp` | reports every gratuitous ARP on the wire |
 
 mod agent;
@@ -31,7 +32,7 @@ use serde::de::DeserializeOwned;
 pub use api_server::{ApiServerSpec, Manner};
 pub use arp::Sighting;
 pub use client::{Attempt, ClientSpec, Outcome};
-pub use forge::ForgeSpec;
+pub use forge::{FloodSpec, ForgeSpec};
 pub use poke::{PokeSpec, Then};
 
 /// Runs one of the jobs; the second argument is its specification in JSON.
@@ -56,6 +57,7 @@ fn run(args: &[OsString]) -> Result<ExitCode> {
         "client" => client::drive(&parse(spec)?),
         "poke" => poke::poke(&parse(spec)?),
         "forge" => forge::forge(&parse(spec)?),
+        "flood" => forge::flood(&parse(spec)?),
         "arp" => arp::listen(),
         other => bail!("no such job: {other:?}"),
     }
