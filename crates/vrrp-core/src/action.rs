@@ -37,6 +37,15 @@ pub enum Action {
     },
     /// Remove an address; it is no error if it is not there.
     RemoveAddress(Address),
+    /// Set the virtual routes and, behind them, the virtual rules of the
+    /// router, which the driver knows; what is there already is no error. At a
+    /// reload of a master the driver itself sets what is new and removes what
+    /// is no longer configured.
+    SetRoutes,
+    /// Remove the virtual rules and then the virtual routes that are set for
+    /// the router, whatever its settings say by now; what is not there is no
+    /// error.
+    RemoveRoutes,
     /// Tell scripts and FIFOs.
     Notify {
         /// What happened.

@@ -81,6 +81,9 @@ pub enum Event {
     /// virtual addresses. Echoes of our own removals are not handed in, nor is
     /// an address that is back when the driver looks again.
     AddressRemoved(IpAddr),
+    /// Somebody else removed one of our virtual routes or rules that is not
+    /// `no_track`. Echoes of our own removals are not handed in.
+    RouteRemoved,
     /// What the sync group of this router decided ([`crate::SyncGroup`]).
     Group(GroupEvent),
     /// New settings, already validated. What did not change keeps its state.

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use vrrp_proto::vrrp::DecodeError;
 
+use crate::event::Standing;
 use crate::settings::{Family, OnAdvert};
 use crate::state::State;
 use crate::time::Duration;
@@ -44,6 +45,20 @@ pub enum StartFault {
     NoAddress(Family),
     /// The configured source address is on no interface.
     NoSource,
+    /// The number in a tracked file is a fault.
+    File {
+        /// Name of the `track_file`.
+        file: String,
+        /// Number times weight; -254 without weight.
+        status: i64,
+    },
+    /// Too few processes run, or enough where none should.
+    Process {
+        /// Name of the `track_process`.
+        process: String,
+        /// Whether the quorum is reached.
+        quorum: Standing,
+    },
 }
 
 /// One line of the log. Its display form is the whole text behind the ident.
@@ -209,6 +224,24 @@ pub enum InstanceLine {
     SettingAddresses,
     /// `removing VIPs.`
     RemovingAddresses,
+    /// `setting Virtual Routes`
+    SettingRoutes,
+    /// `setting Virtual Rules`
+    SettingRules,
+    /// `removing Virtual Routes`
+    RemovingRoutes,
+    /// `removing Virtual Rules`
+    RemovingRules,
+    /// `tracked file tf now FAULT state`
+    FileFault {
+        /// Name of the `track_file`.
+        file: String,
+    },
+    /// `tracked file tf leaving FAULT state`
+    FileFaultOver {
+        /// Name of the `track_file`.
+        file: String,
+    },
     /// `sent 0 priority`
     SentPriorityZero,
     /// `Backup received priority 0 advertisement`
@@ -312,6 +345,12 @@ impl InstanceLine {
             | Self::AdvertTimeout
             | Self::SettingAddresses
             | Self::RemovingAddresses
+            | Self::FileFault { .. }
+            | Self::FileFaultOver { .. }
+            | Self::SettingRoutes
+            | Self::SettingRules
+            | Self::RemovingRoutes
+            | Self::RemovingRules
             | Self::SentPriorityZero
             | Self::BackupReceivedPriorityZero
             | Self::MasterReceivedPriorityZero
@@ -325,7 +364,7 @@ impl InstanceLine {
 impl fmt::Display for LogLine {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            // These three do not follow the form `(name) text`.
+            // These do not follow the form `(name) text`.
             Self::Instance {
                 what: InstanceLine::Dropped(error @ DecodeError::Truncated { .. }),
                 ..
@@ -341,7 +380,13 @@ impl fmt::Display for LogLine {
             Self::Instance {
                 name,
                 what:
-                    what @ InstanceLine::StartFault(StartFault::LinkDown { .. } | StartFault::NoSource),
+                    what @ (InstanceLine::StartFault(
+                        StartFault::LinkDown { .. }
+                        | StartFault::NoSource
+                        | StartFault::File { .. },
+                    )
+                    | InstanceLine::FileFault { .. }
+                    | InstanceLine::FileFaultOver { .. }),
             } => write!(formatter, "({name}): {what}"),
             Self::Instance { name, what } => write!(formatter, "({name}) {what}"),
             Self::GarpSent { interface, address } => match address {
@@ -462,6 +507,14 @@ impl fmt::Display for InstanceLine {
             Self::AdvertTimeout => formatter.write_str("Receive advertisement timeout"),
             Self::SettingAddresses => formatter.write_str("setting VIPs."),
             Self::RemovingAddresses => formatter.write_str("removing VIPs."),
+            Self::FileFault { file } => write!(formatter, "tracked file {file} now FAULT state"),
+            Self::FileFaultOver { file } => {
+                write!(formatter, "tracked file {file} leaving FAULT state")
+            }
+            Self::SettingRoutes => formatter.write_str("setting Virtual Routes"),
+            Self::SettingRules => formatter.write_str("setting Virtual Rules"),
+            Self::RemovingRoutes => formatter.write_str("removing Virtual Routes"),
+            Self::RemovingRules => formatter.write_str("removing Virtual Rules"),
             Self::SentPriorityZero => formatter.write_str("sent 0 priority"),
             Self::BackupReceivedPriorityZero => {
                 formatter.write_str("Backup received priority 0 advertisement")
@@ -513,6 +566,16 @@ impl fmt::Display for StartFault {
             Self::NoAddress(Family::V4) => formatter.write_str("no IPv4 address for interface"),
             Self::NoAddress(Family::V6) => formatter.write_str("no IPv6 address for interface"),
             Self::NoSource => formatter.write_str("src address not configured"),
+            Self::File { file, status } => {
+                write!(formatter, "tracked file {file} has status {status}")
+            }
+            Self::Process { process, quorum } => {
+                let not = match quorum {
+                    Standing::Down => "not ",
+                    Standing::Up | Standing::Number(_) => "",
+                };
+                write!(formatter, "tracked process {process} quorum {not}achieved")
+            }
         }
     }
 }

@@ -24,6 +24,7 @@ mod master;
 mod priority;
 mod receive;
 mod reload;
+mod routes;
 mod timers;
 mod transition;
 
@@ -202,17 +203,17 @@ impl VirtualRouter {
 
             (State::Init | State::Backup | State::Fault, Event::LinkUp) => {
                 self.link = Link::Up;
-                self.judge(Cause::Network);
+                self.judge();
             }
             (State::Master, Event::LinkUp) => self.master_link_up(),
             (State::Init | State::Backup | State::Master | State::Fault, Event::LinkDown) => {
                 self.link = Link::Down;
-                self.judge(Cause::Network);
+                self.judge();
             }
 
             (State::Init | State::Backup | State::Master | State::Fault, Event::Source(source)) => {
                 self.source = source.map_or(Source::Absent, Source::Present);
-                self.judge(Cause::Network);
+                self.judge();
             }
 
             (
@@ -238,8 +239,12 @@ impl VirtualRouter {
             (State::Master, Event::Group(GroupEvent::Backup)) => self.step_down_with_group(),
             (State::Init | State::Backup | State::Fault, Event::Group(GroupEvent::Backup)) => {}
 
-            (State::Init | State::Backup | State::Fault, Event::AddressRemoved(_)) => {}
+            (
+                State::Init | State::Backup | State::Fault,
+                Event::AddressRemoved(_) | Event::RouteRemoved,
+            ) => {}
             (State::Master, Event::AddressRemoved(address)) => self.address_removed(address),
+            (State::Master, Event::RouteRemoved) => self.route_removed(),
 
             (
                 State::Init | State::Backup | State::Master | State::Fault,
@@ -326,13 +331,4 @@ impl VirtualRouter {
         self.settings
             .skew_behind(self.effective_priority, self.master_interval)
     }
-}
-
-/// What made the router judge its health anew.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Cause {
-    /// Link or source address.
-    Network,
-    /// A script, or new settings.
-    Other,
 }

@@ -49,6 +49,10 @@ pub struct Instance {
     pub addresses: Vec<Address>,
     /// `virtual_ipaddress_excluded`: set but not advertised.
     pub excluded: Vec<Address>,
+    /// Whether there are `virtual_routes`; what they are is the driver's.
+    pub routes: Configured,
+    /// Whether there are `virtual_rules`.
+    pub rules: Configured,
     /// `track_script`, in order.
     pub scripts: Vec<Script>,
     /// `track_interface`, `track_file`, `track_process`, in order.
@@ -126,6 +130,16 @@ pub enum Sync {
     Alone,
     /// It is a member of a sync group.
     Member,
+}
+
+/// Whether there is any of something.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Configured {
+    /// There is none.
+    #[default]
+    No,
+    /// There is.
+    Yes,
 }
 
 /// Whether something is watched.
@@ -373,6 +387,8 @@ impl Instance {
             preempt: Preempt::Yes,
             addresses: Vec::new(),
             excluded: Vec::new(),
+            routes: Configured::No,
+            rules: Configured::No,
             scripts: Vec::new(),
             trackers: Vec::new(),
             sync: Sync::Alone,

@@ -6,8 +6,10 @@ mod common;
 use common::{Bench, HIGHER_PEER, OURS, PEER, VIP, ip, millis, reference, script};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use vrrp_core::settings::{Initial, Instance, Lease, Preempt, Sense};
-use vrrp_core::{Action, Duration, Event, Health, State};
+use vrrp_core::settings::{
+    Auth, Configured, Initial, Instance, Lease, Preempt, Sense, Sync, Tracker, TrackerKind, Version,
+};
+use vrrp_core::{Action, Duration, Event, GroupEvent, Health, Standing, State};
 
 #[derive(Clone, Debug)]
 enum Op {
@@ -21,7 +23,10 @@ enum Op {
     Link(bool),
     Source(bool),
     Script(usize, bool),
+    Tracker(usize, Standing),
+    Group(GroupEvent),
     AddressRemoved,
+    RouteRemoved,
     Reload(Box<Instance>),
 }
 
@@ -64,9 +69,39 @@ fn settings() -> impl Strategy<Value = Instance> {
                     script("c", 9, sense),
                 ];
                 settings.scripts.truncate(usize::from(garps));
+                let tracker = |kind, weight| Tracker {
+                    kind,
+                    name: "t".to_owned(),
+                    weight,
+                    sense,
+                };
+                settings.trackers = vec![
+                    tracker(TrackerKind::File, weight),
+                    tracker(TrackerKind::Process, 0),
+                    tracker(TrackerKind::Interface, weight),
+                ];
+                settings.trackers.truncate(usize::from(preempt));
+                if master {
+                    settings.routes = Configured::Yes;
+                }
+                if lease == 0 {
+                    settings.sync = Sync::Member;
+                }
+                if reverse {
+                    settings.version = Version::V3;
+                    settings.auth = Auth::None;
+                }
                 settings
             },
         )
+}
+
+fn standing() -> impl Strategy<Value = Standing> {
+    prop_oneof![
+        Just(Standing::Up),
+        Just(Standing::Down),
+        any::<i32>().prop_map(Standing::Number),
+    ]
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -81,7 +116,16 @@ fn op() -> impl Strategy<Value = Op> {
         2 => any::<bool>().prop_map(Op::Link),
         2 => any::<bool>().prop_map(Op::Source),
         3 => (0..4_usize, any::<bool>()).prop_map(|(index, up)| Op::Script(index, up)),
+        2 => (0..4_usize, standing()).prop_map(|(index, standing)| Op::Tracker(index, standing)),
+        1 => prop_oneof![
+            Just(GroupEvent::Fault),
+            Just(GroupEvent::FaultOver),
+            Just(GroupEvent::Master),
+            Just(GroupEvent::Backup),
+        ]
+        .prop_map(Op::Group),
         1 => Just(Op::AddressRemoved),
+        1 => Just(Op::RouteRemoved),
         1 => settings().prop_map(|settings| Op::Reload(Box::new(settings))),
     ]
 }
@@ -90,6 +134,7 @@ fn op() -> impl Strategy<Value = Op> {
 #[derive(Default)]
 struct Kernel {
     holds_address: bool,
+    holds_routes: bool,
 }
 
 impl Kernel {
@@ -100,6 +145,11 @@ impl Kernel {
                     self.holds_address = true;
                 }
                 Action::RemoveAddress(_) => self.holds_address = false,
+                Action::SetRoutes => {
+                    assert!(self.holds_address, "routes need addresses");
+                    self.holds_routes = true;
+                }
+                Action::RemoveRoutes => self.holds_routes = false,
                 Action::SendAdvert(_)
                 | Action::SendGarp { .. }
                 | Action::Notify { .. }
@@ -123,13 +173,7 @@ proptest! {
                 Op::Start => bench.event(Event::Start),
                 Op::Stop => bench.event(Event::Stop),
                 Op::Advert(high, priority) => {
-                    let mut packet = bench.packet(if high { HIGHER_PEER } else { PEER }, priority);
-                    // A settings change may have made the interval another.
-                    packet.payload[5] =
-                        u8::try_from(bench.router.settings().advert_interval.as_secs()).unwrap();
-                    packet.payload[6..8].fill(0);
-                    let sum = vrrp_proto::checksum::internet(&[&packet.payload]);
-                    packet.payload[6..8].copy_from_slice(&sum.to_be_bytes());
+                    let packet = bench.packet(if high { HIGHER_PEER } else { PEER }, priority);
                     bench.event(Event::Packet(packet))
                 }
                 Op::Bytes(payload) => {
@@ -149,11 +193,21 @@ proptest! {
                 Op::Script(index, up) => {
                     bench.judged(index, if up { Health::Up } else { Health::Down })
                 }
+                Op::Tracker(index, standing) => bench.event(Event::Tracker { index, standing }),
+                Op::Group(event) => bench.event(Event::Group(event)),
+                Op::RouteRemoved => bench.event(Event::RouteRemoved),
                 Op::AddressRemoved => bench.event(Event::AddressRemoved(ip(VIP))),
                 Op::Reload(settings) => bench.event(Event::Reload(settings)),
             };
             kernel.perform(&actions);
             prop_assert_eq!(kernel.holds_address, bench.router.state() == State::Master);
+            let routes = bench.router.settings().routes == Configured::Yes;
+            if !routes {
+                // The driver's part of a reload.
+                kernel.holds_routes = false;
+            } else if bench.router.state() != State::Master {
+                prop_assert!(!kernel.holds_routes);
+            }
             prop_assert_ne!(bench.router.effective_priority(), 0);
             prop_assert!(bench.router.poll_action().is_none());
         }

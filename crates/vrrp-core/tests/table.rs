@@ -6,7 +6,7 @@
 mod common;
 
 use common::{Bench, PEER, VIP, effects, ip, millis, plain, reference, script};
-use vrrp_core::settings::{Sense, Tracker, TrackerKind};
+use vrrp_core::settings::{Configured, Sense, Tracker, TrackerKind};
 use vrrp_core::{Event, GroupEvent, Health, Standing, State};
 
 /// One of each kind of event, and of each kind of packet.
@@ -38,6 +38,7 @@ enum Kind {
     GroupBackup,
     OurAddressRemoved,
     OtherAddressRemoved,
+    ARouteRemoved,
     SameSettings,
     OtherPriority,
     OtherVrid,
@@ -46,7 +47,7 @@ enum Kind {
 
 use Kind::*;
 
-const KINDS: [Kind; 30] = [
+const KINDS: [Kind; 31] = [
     Start,
     LowerAdvert,
     EqualAdvert,
@@ -73,6 +74,7 @@ const KINDS: [Kind; 30] = [
     GroupBackup,
     OurAddressRemoved,
     OtherAddressRemoved,
+    ARouteRemoved,
     SameSettings,
     OtherPriority,
     OtherVrid,
@@ -105,6 +107,7 @@ const fn kinds_of(event: &Event) -> &'static [Kind] {
         Event::Tracker { .. } => &[TrackedUp, TrackedDown, UnknownTracker],
         Event::Group(_) => &[GroupFault, GroupFaultOver, GroupMaster, GroupBackup],
         Event::AddressRemoved(_) => &[OurAddressRemoved, OtherAddressRemoved],
+        Event::RouteRemoved => &[ARouteRemoved],
         Event::Reload(_) => &[SameSettings, OtherPriority, OtherVrid],
         Event::Stop => &[Stop],
     }
@@ -124,6 +127,7 @@ fn router_in(state: State) -> Bench {
         weight: 0,
         sense: Sense::Normal,
     }];
+    settings.routes = Configured::Yes;
     let mut bench = Bench::new(settings);
     match state {
         // Running, and waiting for the script.
@@ -208,6 +212,7 @@ fn make(kind: Kind, bench: &mut Bench) -> Event {
         GroupBackup => Event::Group(GroupEvent::Backup),
         OurAddressRemoved => Event::AddressRemoved(ip(VIP)),
         OtherAddressRemoved => Event::AddressRemoved(ip("192.0.2.1")),
+        ARouteRemoved => Event::RouteRemoved,
         SameSettings => Event::Reload(Box::new(settings)),
         OtherPriority => {
             settings.priority = std::num::NonZeroU8::new(90).unwrap();
@@ -226,7 +231,7 @@ fn make(kind: Kind, bench: &mut Bench) -> Event {
 type Cell = (State, &'static str);
 
 const KEEP: &str = "";
-const TO_FAULT_FROM_MASTER: &str = "advert 0 x2, remove 10.0.254.253, notify FAULT 100";
+const TO_FAULT_FROM_MASTER: &str = "advert 0 x2, no routes, remove 10.0.254.253, notify FAULT 100";
 const ANSWER: &str = "advert 100, garp 10.0.254.253 x5, notify MASTER_RX_LOWER_PRI 100";
 
 /// Columns: INIT, BACKUP, MASTER, FAULT.
@@ -245,7 +250,7 @@ fn row(kind: Kind) -> [Cell; 4] {
             init,
             (
                 Master,
-                "advert 100, add 10.0.254.253, garp 10.0.254.253 x5, notify MASTER 100",
+                "advert 100, add 10.0.254.253, routes, garp 10.0.254.253 x5, notify MASTER 100",
             ),
             master,
             fault,
@@ -253,14 +258,20 @@ fn row(kind: Kind) -> [Cell; 4] {
         GroupBackup => [
             init,
             backup,
-            (Backup, "advert 0, remove 10.0.254.253, notify BACKUP 100"),
+            (
+                Backup,
+                "advert 0, no routes, remove 10.0.254.253, notify BACKUP 100",
+            ),
             fault,
         ],
         LowerAdvert | EqualAdvert => [init, backup, (Master, ANSWER), fault],
         HigherAdvert => [
             init,
             backup,
-            (Backup, "advert 100, remove 10.0.254.253, notify BACKUP 100"),
+            (
+                Backup,
+                "advert 100, no routes, remove 10.0.254.253, notify BACKUP 100",
+            ),
             fault,
         ],
         PriorityZero => [init, backup, (Master, "advert 100"), fault],
@@ -268,7 +279,7 @@ fn row(kind: Kind) -> [Cell; 4] {
             init,
             (
                 Master,
-                "advert 100, add 10.0.254.253, garp 10.0.254.253 x5, notify MASTER 100",
+                "advert 100, add 10.0.254.253, routes, garp 10.0.254.253 x5, notify MASTER 100",
             ),
             (Master, "advert 100"),
             fault,
@@ -286,10 +297,10 @@ fn row(kind: Kind) -> [Cell; 4] {
             fault,
         ],
         UnweightedUp => [
-            (Backup, "notify BACKUP 100"),
+            (Backup, "notify BACKUP 100, garp 10.0.254.252"),
             backup,
             master,
-            (Backup, "notify BACKUP 100"),
+            (Backup, "notify BACKUP 100, garp 10.0.254.252"),
         ],
         UnweightedDown => [
             (Fault, "notify FAULT 100"),
@@ -297,32 +308,38 @@ fn row(kind: Kind) -> [Cell; 4] {
             (Fault, TO_FAULT_FROM_MASTER),
             fault,
         ],
-        OurAddressRemoved => [
+        OurAddressRemoved | ARouteRemoved => [
             init,
             backup,
-            (Backup, "advert 0, remove 10.0.254.253, notify BACKUP 100"),
+            (
+                Backup,
+                "advert 0, no routes, remove 10.0.254.253, notify BACKUP 100",
+            ),
             fault,
         ],
         OtherVrid => [
-            (Init, "notify STOP 100, remove 10.0.254.253"),
+            (Init, "notify STOP 100, no routes, remove 10.0.254.253"),
             (
                 Backup,
-                "notify STOP 100, remove 10.0.254.253, notify BACKUP 100",
+                "notify STOP 100, no routes, remove 10.0.254.253, notify BACKUP 100",
             ),
             (
                 Backup,
-                "advert 0, remove 10.0.254.253, notify STOP 100, remove 10.0.254.253, \
+                "advert 0, no routes, remove 10.0.254.253, notify STOP 100, no routes, remove 10.0.254.253, \
                  notify BACKUP 100",
             ),
             (
                 Fault,
-                "notify STOP 100, remove 10.0.254.253, notify FAULT 100",
+                "notify STOP 100, no routes, remove 10.0.254.253, notify FAULT 100",
             ),
         ],
         Stop => [
             (Init, "notify STOP 100"),
             (Init, "notify STOP 100"),
-            (Init, "advert 0, remove 10.0.254.253, notify STOP 100"),
+            (
+                Init,
+                "advert 0, no routes, remove 10.0.254.253, notify STOP 100",
+            ),
             (Init, "notify STOP 100"),
         ],
     }

@@ -291,7 +291,7 @@ impl World {
                     node.kernel.remove(address.address);
                 }
             }
-            Action::Notify { .. } => {}
+            Action::SetRoutes | Action::RemoveRoutes | Action::Notify { .. } => {}
             Action::Log(line) => self.note(index, &line.to_string()),
         }
     }

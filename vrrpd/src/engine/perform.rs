@@ -23,7 +23,7 @@ use crate::wire::Wire;
 
 /// Whether a line may be kept back when it comes too often.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Cause {
+pub(super) enum Cause {
     /// A packet: anybody on the network can make it happen at any rate.
     Packet,
     /// This host.
@@ -42,6 +42,14 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
     }
 
     fn handle_from(&mut self, now: Time, index: usize, event: Event, cause: Cause) {
+        self.handle_alone(now, index, event, cause);
+        if let Some(group) = self.slots.get(index).and_then(|slot| slot.group) {
+            self.sync(now, group, cause);
+        }
+    }
+
+    /// The same, and its sync group does not hear of it.
+    pub(super) fn handle_alone(&mut self, now: Time, index: usize, event: Event, cause: Cause) {
         if let Some(slot) = self.slots.get_mut(index) {
             let name = &slot.settings().name;
             tracing::debug!(router = index, %name, state = ?slot.router.state(), event = kind(&event));
@@ -85,6 +93,8 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
                 self.set_address(now, index, &address, Some(lifetime), Setting::Again);
             }
             Action::RemoveAddress(address) => self.remove_address(&address),
+            // Nothing of the kind is set yet for a router.
+            Action::SetRoutes | Action::RemoveRoutes => {}
             Action::Notify { what, priority } => self.notify(index, what, priority),
             Action::Log(line) => self.log_line(now, &line, cause),
         }
@@ -108,7 +118,7 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
         };
         self.notices.push(Notice {
             party: Party::Instance(slot.name().to_owned()),
-            orders: slot.orders(),
+            orders: slot.def.notify.clone(),
             occasion,
             priority,
         });
@@ -273,6 +283,7 @@ const fn kind(event: &Event) -> &'static str {
         Event::Tracker { .. } => "tracker",
         Event::Group(_) => "group",
         Event::AddressRemoved(_) => "address removed",
+        Event::RouteRemoved => "route removed",
         Event::Reload(_) => "reload",
         Event::Stop => "stop",
     }

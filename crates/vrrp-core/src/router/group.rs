@@ -2,7 +2,7 @@
 //! [`crate::SyncGroup`].
 
 use super::transition::Farewell;
-use super::{Cause, Running, VirtualRouter};
+use super::{Running, VirtualRouter};
 use crate::settings::Sync;
 use crate::state::State;
 use crate::time::Time;
@@ -33,7 +33,7 @@ impl VirtualRouter {
     pub(super) fn hold_in_fault(&mut self, held: bool) {
         if self.held_in_fault != held {
             self.held_in_fault = held;
-            self.judge(Cause::Other);
+            self.judge();
         }
     }
 

@@ -6,7 +6,7 @@ use super::backup::LATE;
 use super::receive::Heard;
 use super::timers::take_due;
 use super::transition::Farewell;
-use super::{Cause, Link, VirtualRouter, priority};
+use super::{Link, VirtualRouter, priority};
 use crate::action::{Action, Notification};
 use crate::log::{InstanceLine, LogLine};
 use crate::settings::{Garp, OnAdvert};
@@ -194,6 +194,7 @@ impl VirtualRouter {
         self.timers.advert = Some(self.now + self.settings.advert_interval);
         self.log(InstanceLine::SettingAddresses);
         self.add_addresses();
+        self.set_routes();
         self.announce_takeover();
     }
 
@@ -203,6 +204,6 @@ impl VirtualRouter {
             self.link = Link::Up;
             self.announce_takeover();
         }
-        self.judge(Cause::Network);
+        self.judge();
     }
 }

@@ -1,10 +1,10 @@
 //! Effective priority and health, from what is tracked.
 
-use super::{Cause, Link, Running, Source, VirtualRouter};
+use super::{Link, Running, Source, VirtualRouter};
 use crate::action::Notification;
 use crate::event::{Health, Standing};
-use crate::log::InstanceLine;
-use crate::settings::{Script, Sense, Track, Tracker};
+use crate::log::{InstanceLine, StartFault};
+use crate::settings::{Script, Sense, Track, Tracker, TrackerKind};
 use crate::state::State;
 
 /// The address owner (RFC 3768, 5.3.4).
@@ -79,16 +79,48 @@ fn is_fault(tracker: &Tracker, standing: Option<Standing>) -> bool {
     }
 }
 
+fn in_words(tracker: &Tracker, standing: Option<Standing>) -> StartFault {
+    let name = tracker.name.clone();
+    match tracker.kind {
+        TrackerKind::Interface => StartFault::LinkDown { interface: name },
+        TrackerKind::File => StartFault::File {
+            file: name,
+            status: match tracker.weight {
+                0 => -254,
+                _ => tracked(tracker, standing),
+            },
+        },
+        TrackerKind::Process => StartFault::Process {
+            process: name,
+            quorum: standing.unwrap_or(Standing::Down),
+        },
+    }
+}
+
 impl VirtualRouter {
     /// What is tracked stands in this way, for the first time or anew.
     pub(super) fn tracker_stands(&mut self, index: usize, standing: Standing) {
-        let Some(slot) = self.trackers.get_mut(index) else {
+        let (Some(slot), Some(tracker)) = (
+            self.trackers.get_mut(index),
+            self.settings.trackers.get(index),
+        ) else {
             return;
         };
-        if *slot != Some(standing) {
-            *slot = Some(standing);
-            self.priority_may_have_changed();
+        if *slot == Some(standing) {
+            return;
         }
+        let before = is_fault(tracker, *slot);
+        *slot = Some(standing);
+        let after = is_fault(tracker, *slot);
+        if tracker.kind == TrackerKind::File && self.running == Running::Yes && before != after {
+            let file = tracker.name.clone();
+            self.log(if after {
+                InstanceLine::FileFault { file }
+            } else {
+                InstanceLine::FileFaultOver { file }
+            });
+        }
+        self.priority_may_have_changed();
     }
 
     /// A script was judged, for the first time or anew.
@@ -114,7 +146,7 @@ impl VirtualRouter {
                 self.notify(Notification::PriorityChanged(self.state));
             }
         }
-        self.judge(Cause::Other);
+        self.judge();
     }
 
     /// A master that became worse says so at once: a better backup takes over
@@ -165,6 +197,15 @@ impl VirtualRouter {
         link_down || self.source == Source::Absent
     }
 
+    /// What is tracked and wrong, in words for the log.
+    pub(super) fn tracked_faults(&self) -> Vec<StartFault> {
+        let tracked = self.settings.trackers.iter().zip(&self.trackers);
+        tracked
+            .filter(|(tracker, standing)| is_fault(tracker, **standing))
+            .map(|(tracker, standing)| in_words(tracker, *standing))
+            .collect()
+    }
+
     fn unweighted_is(&self, wanted: Verdict) -> bool {
         self.settings
             .scripts
@@ -195,7 +236,7 @@ impl VirtualRouter {
     }
 
     /// Moves between taking part and FAULT as what is tracked demands.
-    pub(super) fn judge(&mut self, cause: Cause) {
+    pub(super) fn judge(&mut self) {
         match (self.state, self.running) {
             (State::Init, Running::No) => {}
             (State::Init, Running::Yes) => self.leave_init(),
@@ -206,7 +247,7 @@ impl VirtualRouter {
             }
             (State::Fault, Running::Yes | Running::No) => {
                 if !self.is_faulty() && !self.is_waiting() {
-                    self.recover(cause);
+                    self.recover();
                 }
             }
         }

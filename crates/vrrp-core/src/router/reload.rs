@@ -1,8 +1,9 @@
 //! New settings for a running router. What did not change keeps its state.
 
-use super::{Cause, PreemptDelay, Running, VirtualRouter};
+use super::{PreemptDelay, Running, VirtualRouter};
 use crate::event::Health;
-use crate::settings::{Address, Instance, Tracker, Transport};
+use crate::log::InstanceLine;
+use crate::settings::{Address, Instance, Tracker, Transport, Version};
 use crate::state::State;
 
 impl VirtualRouter {
@@ -25,19 +26,30 @@ impl VirtualRouter {
         let old_lease = self.lease;
         let old_list = self.advertised.clone();
         let old_priority = self.effective_priority;
+        let old_interval = self.master_interval;
         let old = self.replace(new);
         self.list_changed(old_list);
         self.set_effective_priority();
+        let (from, to) = (self.base_priority, self.effective_priority);
+        if self.running == Running::Yes && to != old_priority && to != from {
+            self.log(InstanceLine::Priority { from, to });
+        }
         if self.running == Running::Yes && self.state != State::Master {
             self.remove_new_addresses(&old_addresses);
+        }
+        // In version 3 a backup waits for its master as that one said, not as it
+        // would speak itself (RFC 5798, 6.1).
+        let follows = self.state == State::Backup
+            && self.settings.version == Version::V3
+            && self.last_master.is_some();
+        if !follows {
+            self.master_interval = self.settings.advert_interval;
         }
         match self.state {
             State::Init | State::Fault => {}
             State::Backup => {
-                if self.settings.advert_interval != old.advert_interval {
-                    self.master_interval = self.settings.advert_interval;
-                }
-                if self.settings.silence() != old.silence() {
+                let silence = self.settings.silence_of(self.master_interval);
+                if silence != old.silence_of(old_interval) {
                     self.timers.master_down = Some(self.now + self.master_down());
                 }
                 if self.settings.preempt != old.preempt {
@@ -57,7 +69,7 @@ impl VirtualRouter {
             }
         }
         self.tell_lower_priority(old_priority);
-        self.judge(Cause::Other);
+        self.judge();
     }
 
     fn replace(&mut self, new: Instance) -> Instance {

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{Cause, Link, PreemptDelay, Running, Source, VirtualRouter, priority};
+use super::{Link, PreemptDelay, Running, Source, VirtualRouter, priority};
 use crate::action::{Action, Notification};
 use crate::log::{InstanceLine, LogLine, StartFault};
 use crate::settings::{Initial, Track, Transport};
@@ -26,13 +26,20 @@ impl VirtualRouter {
             return;
         }
         self.running = Running::Yes;
+        let faults = self.start_faults();
+        let is_fault = !faults.is_empty();
+        for fault in faults {
+            self.log(InstanceLine::StartFault(fault));
+        }
+        if is_fault {
+            self.log(InstanceLine::EnteringFaultAtStart);
+        }
+        self.remove_routes();
         if self.settings.all_addresses().next().is_some() {
             self.log(InstanceLine::RemovingAddresses);
             self.remove_addresses();
         }
-        if let Some(fault) = self.start_fault() {
-            self.log(InstanceLine::StartFault(fault));
-            self.log(InstanceLine::EnteringFaultAtStart);
+        if is_fault {
             self.state = State::Fault;
             self.notify(Notification::Entered(State::Fault));
         } else if self.is_faulty() || self.is_waiting() {
@@ -47,7 +54,13 @@ impl VirtualRouter {
         }
     }
 
-    fn start_fault(&self) -> Option<StartFault> {
+    /// Why it cannot take part from the start: the network, or what is tracked.
+    fn start_faults(&self) -> Vec<StartFault> {
+        let network = self.network_fault();
+        network.into_iter().chain(self.tracked_faults()).collect()
+    }
+
+    fn network_fault(&self) -> Option<StartFault> {
         if self.link == Link::Down && self.settings.track_link == Track::Yes {
             return Some(StartFault::LinkDown {
                 interface: self.settings.interface.clone(),
@@ -70,7 +83,7 @@ impl VirtualRouter {
             self.state = State::Fault;
             self.notify(Notification::Entered(State::Fault));
         } else if !self.is_waiting() {
-            self.enter_backup(self.master_down());
+            self.recover();
         }
     }
 
@@ -115,28 +128,34 @@ impl VirtualRouter {
         }
         self.timers.clear();
         self.preempt_delay = PreemptDelay::Idle;
+        self.master_interval = self.settings.advert_interval;
         self.state = State::Fault;
         self.notify(Notification::Entered(State::Fault));
     }
 
     /// FAULT is over: BACKUP with a full Master_Down, for the owner as well.
-    pub(super) fn recover(&mut self, cause: Cause) {
+    pub(super) fn recover(&mut self) {
         self.enter_backup(self.master_down());
-        // Unicast peers may have lost us from their neighbour tables.
-        if let (Cause::Network, Transport::Unicast { .. }, Some(source)) =
-            (cause, &self.settings.transport, self.own_source())
-        {
-            let interface = self.settings.interface.clone();
-            self.log(InstanceLine::SourceGarp(source));
-            self.act(Action::Log(LogLine::GarpSent {
-                interface: interface.clone(),
-                address: source,
-            }));
-            self.act(Action::SendGarp {
-                address: source,
-                interface,
-            });
-        }
+        self.announce_source();
+    }
+
+    /// Unicast peers may have lost us from their neighbour tables.
+    fn announce_source(&mut self) {
+        let (Transport::Unicast { .. }, Some(source)) =
+            (&self.settings.transport, self.own_source())
+        else {
+            return;
+        };
+        let interface = self.settings.interface.clone();
+        self.log(InstanceLine::SourceGarp(source));
+        self.act(Action::Log(LogLine::GarpSent {
+            interface: interface.clone(),
+            address: source,
+        }));
+        self.act(Action::SendGarp {
+            address: source,
+            interface,
+        });
     }
 
     /// MASTER (RFC 3768, 6.4.2): the advert goes first, so that the others
@@ -153,6 +172,7 @@ impl VirtualRouter {
         self.log(InstanceLine::Entering(State::Master));
         self.log(InstanceLine::SettingAddresses);
         self.add_addresses();
+        self.set_routes();
         self.announce_takeover();
         self.notify(Notification::Entered(State::Master));
     }
@@ -160,6 +180,7 @@ impl VirtualRouter {
     /// What MASTER held goes away. The state is the caller's to change.
     pub(super) fn give_up(&mut self) {
         self.counters.release_master += 1;
+        self.remove_routes();
         self.log(InstanceLine::RemovingAddresses);
         self.remove_addresses();
         self.timers.clear();
@@ -179,6 +200,7 @@ impl VirtualRouter {
         self.timers.clear();
         self.preempt_delay = PreemptDelay::Idle;
         self.running = Running::No;
+        self.master_interval = self.settings.advert_interval;
         self.held_in_fault = false;
         self.state = State::Init;
         self.notify(Notification::Stop);

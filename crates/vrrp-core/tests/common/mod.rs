@@ -17,7 +17,7 @@ use vrrp_core::{
     Action, Duration, Event, Health, LogLine, Notification, State, Time, VirtualRouter,
 };
 use vrrp_proto::Datagram;
-use vrrp_proto::vrrp::{Advert, Auth, Checksum, Interval, Path, Version};
+use vrrp_proto::vrrp::{Advert, Auth, Checksum, Path};
 
 pub(crate) const OURS: &str = "10.0.254.252";
 pub(crate) const PEER: &str = "10.0.254.251";
@@ -130,10 +130,10 @@ impl Bench {
     pub(crate) fn packet(&self, from: &str, priority: u8) -> Datagram {
         let settings = self.router.settings();
         let advert = Advert {
-            version: Version::V2,
+            version: settings.version,
             vrid: settings.vrid.get(),
             priority,
-            interval: Interval::Seconds(1),
+            interval: settings.wire_interval(),
             auth: settings.auth,
             addresses: settings
                 .addresses
@@ -183,6 +183,8 @@ pub(crate) fn effects(actions: &[Action]) -> String {
                 format!("refresh {} for {lifetime}", address.address)
             }
             Action::RemoveAddress(address) => format!("remove {}", address.address),
+            Action::SetRoutes => "routes".to_owned(),
+            Action::RemoveRoutes => "no routes".to_owned(),
             Action::Notify { what, priority } => match what {
                 Notification::Entered(state) => format!("notify {state} {priority}"),
                 Notification::Stop => format!("notify STOP {priority}"),
