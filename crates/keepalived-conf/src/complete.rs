@@ -6,19 +6,22 @@ use std::num::NonZeroU8;
 
 use vrrp_core::settings::{
     Address, AddressCheck, Auth, Checksum, Family as RouterFamily, Garp, Initial, Instance, Lease,
-    OnAdvert, Preempt, Script, SourceCheck, Track, Transport, Version,
+    OnAdvert, Preempt, Script, SourceCheck, Sync, Track, Tracker, TrackerKind, Transport, Version,
 };
 use vrrp_core::time::Duration;
 
 use crate::draft::{
     AddressDraft, AuthType, Family, GarpDraft, GlobalVrrp, InstanceDraft, ScriptDraft,
 };
-use crate::model::{Config, GlobalDefs, InstanceDef, ScriptDef};
+use crate::model::{Config, GlobalDefs, InstanceDef, ScriptDef, TrackFileDef};
 use crate::pass::Pass;
 use crate::report::Start;
 
+mod groups;
 mod instance;
 mod scripts;
+
+use groups::Group;
 
 /// Where RFC 3768, section 5.2.2, sends adverts to.
 const GROUP_V4: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(224, 0, 0, 18));
@@ -52,13 +55,14 @@ pub(crate) fn complete(pass: &mut Pass<'_>) -> (Option<Config>, Start) {
         pass.complain(text);
         return (None, Start::Refuse(2));
     }
-    let grouped = check_groups(pass);
+    let groups = groups::check(pass);
     let mut instances = std::mem::take(&mut pass.draft.instances);
     let mut start = Start::Run;
     let mut settled = Vec::new();
     for draft in &mut instances {
         pass.focus = Some(draft.span);
-        if instance::complete(pass, draft, grouped.contains(&draft.name)) {
+        let group = groups.iter().find(|group| group.has(&draft.name));
+        if instance::complete(pass, draft, group) {
             settled.push(&*draft);
         } else {
             start = Start::Refuse(2);
@@ -69,68 +73,39 @@ pub(crate) fn complete(pass: &mut Pass<'_>) -> (Option<Config>, Start) {
         start = Start::Refuse(2);
     }
     pass.focus = None;
-    let scripts = used_scripts(pass, &settled, &ready);
+    let scripts = used_scripts(pass, &settled, &groups, &ready);
     let mut defs = Vec::new();
-    for draft in settled {
-        defs.extend(resolve(pass, draft, &scripts));
+    for draft in &settled {
+        let group = groups.iter().find(|group| group.has(&draft.name));
+        defs.extend(resolve(pass, draft, group, &scripts));
     }
+    let tracks = |kind: TrackerKind, name: &str| {
+        defs.iter().any(|def: &InstanceDef| {
+            let mut trackers = def.settings.trackers.iter();
+            trackers.any(|tracker| tracker.kind == kind && tracker.name == name)
+        })
+    };
     let config = Config {
+        track_files: std::mem::take(&mut pass.draft.track_files)
+            .into_iter()
+            .filter(|file| tracks(TrackerKind::File, &file.name))
+            .map(|file| TrackFileDef {
+                name: file.name,
+                path: file.path.unwrap_or_default(),
+                initial: file.initial,
+            })
+            .collect(),
+        track_processes: std::mem::take(&mut pass.draft.track_processes)
+            .into_iter()
+            .map(|process| process.def)
+            .filter(|process| tracks(TrackerKind::Process, &process.name))
+            .collect(),
+        sync_groups: groups::resolve(&groups, &defs, &pass.draft.global),
         global: pass.draft.global.clone(),
         scripts,
         instances: defs,
     };
     (Some(config), start)
-}
-
-/// Groups are not run; what keepalived says of them is.
-fn check_groups(pass: &mut Pass<'_>) -> Vec<String> {
-    let mut grouped: Vec<String> = Vec::new();
-    let groups = std::mem::take(&mut pass.draft.groups);
-    let mut taken: Vec<String> = Vec::new();
-    for group in &groups {
-        let Some(members) = &group.members else {
-            pass.complain(format!(
-                "Sync group {} has no virtual router(s). removing",
-                group.name
-            ));
-            continue;
-        };
-        let mut count = 0;
-        for member in members {
-            if !pass
-                .draft
-                .instances
-                .iter()
-                .any(|instance| instance.name == *member)
-            {
-                pass.complain(format!(
-                    "Virtual router {member} specified in sync group {} doesn't exist - ignoring",
-                    group.name
-                ));
-            } else if taken.contains(member) {
-                pass.complain(format!(
-                    "Virtual router {member} cannot exist in more than one sync group; ignoring {}",
-                    group.name
-                ));
-            } else {
-                taken.push(member.clone());
-                grouped.push(member.clone());
-                count += 1;
-            }
-        }
-        if count == 0 {
-            pass.complain(format!(
-                "Sync group {}, no matching virtual router found in group declaration - removing",
-                group.name
-            ));
-        } else if count == 1 {
-            pass.complain(format!(
-                "Sync group {} has only 1 virtual router(s) - this probably isn't what you want",
-                group.name
-            ));
-        }
-    }
-    grouped
 }
 
 /// Two instances that would take each other's adverts.
@@ -179,16 +154,16 @@ fn duplicates(pass: &mut Pass<'_>, instances: &[&InstanceDraft]) -> bool {
 fn used_scripts(
     pass: &mut Pass<'_>,
     instances: &[&InstanceDraft],
+    groups: &[Group],
     ready: &BTreeMap<String, Vec<std::ffi::OsString>>,
 ) -> Vec<ScriptDef> {
     let mut used = Vec::new();
     for script in std::mem::take(&mut pass.draft.scripts) {
-        let tracked = instances.iter().any(|instance| {
-            instance
-                .scripts
-                .iter()
-                .any(|entry| entry.name == script.name)
-        });
+        let of_instances = instances.iter().flat_map(|instance| &instance.scripts);
+        let of_groups = groups.iter().flat_map(|group| &group.draft.scripts);
+        let tracked = of_instances
+            .chain(of_groups)
+            .any(|entry| entry.name == script.name);
         let Some(argv) = ready.get(&script.name) else {
             continue;
         };
@@ -221,6 +196,7 @@ fn script_def(pass: &Pass<'_>, script: ScriptDraft, argv: Vec<std::ffi::OsString
 fn resolve(
     pass: &mut Pass<'_>,
     draft: &InstanceDraft,
+    group: Option<&Group>,
     scripts: &[ScriptDef],
 ) -> Option<InstanceDef> {
     let global = &pass.draft.vrrp;
@@ -285,9 +261,8 @@ fn resolve(
     };
     settings.addresses = addresses(&draft.addresses, &interface);
     settings.excluded = addresses(&draft.excluded, &interface);
-    settings.scripts = draft
-        .scripts
-        .iter()
+    settings.scripts = groups::scripts(draft, group)
+        .into_iter()
         .filter(|entry| scripts.iter().any(|script| script.name == entry.name))
         .map(|entry| Script {
             name: entry.name.clone(),
@@ -295,6 +270,19 @@ fn resolve(
             sense: entry.sense,
         })
         .collect();
+    settings.trackers = groups::trackers(draft, group)
+        .into_iter()
+        .map(|entry| Tracker {
+            kind: entry.kind,
+            name: entry.name.clone(),
+            weight: entry.weight,
+            sense: entry.sense,
+        })
+        .collect();
+    settings.sync = match group {
+        Some(_) => Sync::Member,
+        None => Sync::Alone,
+    };
     settings.garp = garp(&draft.garp, global);
     settings.lease = pass.draft.global.lease;
     settings.track_link = track(draft.track_link);
@@ -330,6 +318,7 @@ fn resolve(
     Some(InstanceDef {
         settings,
         interface_present: draft.interface_present,
+        notify: groups::notify(&draft.notify, &pass.draft.global),
         span: Some(draft.span),
     })
 }

@@ -2,12 +2,13 @@
 
 use std::ffi::OsString;
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 use cfgtext::Span;
-use vrrp_core::settings::{Address, Initial, OldChecksum, Peer, Sense};
+use vrrp_core::settings::{Address, Initial, OldChecksum, Peer, Sense, TrackerKind};
 
 use crate::env::Credentials;
-use crate::model::GlobalDefs;
+use crate::model::{Command, GlobalDefs, NotifyDef, TrackProcessDef};
 
 /// Everything read so far.
 #[derive(Debug, Default)]
@@ -18,8 +19,10 @@ pub(crate) struct Draft {
     pub(crate) scripts: Vec<ScriptDraft>,
     pub(crate) instances: Vec<InstanceDraft>,
     pub(crate) groups: Vec<GroupDraft>,
-    pub(crate) track_processes: Vec<String>,
-    pub(crate) track_files: Vec<String>,
+    pub(crate) track_processes: Vec<ProcessDraft>,
+    pub(crate) track_files: Vec<FileDraft>,
+    /// Commands of `notify_fifo_script` and `vrrp_notify_fifo_script`.
+    pub(crate) fifo_scripts: [Option<Command>; 2],
     pub(crate) bfd_instances: Vec<String>,
     pub(crate) track_groups: Vec<String>,
     /// Something named an interface that does not exist.
@@ -135,7 +138,7 @@ pub(crate) enum AuthType {
 }
 
 /// One entry of `track_script`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct TrackedScript {
     pub(crate) name: String,
     pub(crate) weight: i16,
@@ -143,12 +146,32 @@ pub(crate) struct TrackedScript {
     pub(crate) span: Span,
 }
 
-/// One entry of `track_interface`.
-#[derive(Debug)]
-pub(crate) struct TrackedInterface {
+/// One entry of `track_interface`, `track_file` or `track_process`.
+#[derive(Clone, Debug)]
+pub(crate) struct Tracked {
+    pub(crate) kind: TrackerKind,
     pub(crate) name: String,
-    pub(crate) weighted: bool,
+    pub(crate) weight: i16,
+    pub(crate) sense: Sense,
     pub(crate) span: Span,
+}
+
+/// One `track_file` block.
+#[derive(Debug)]
+pub(crate) struct FileDraft {
+    pub(crate) name: String,
+    pub(crate) path: Option<PathBuf>,
+    pub(crate) weight: i16,
+    pub(crate) sense: Sense,
+    pub(crate) initial: Option<(i32, bool)>,
+}
+
+/// One `vrrp_track_process` block.
+#[derive(Debug)]
+pub(crate) struct ProcessDraft {
+    pub(crate) def: TrackProcessDef,
+    pub(crate) weight: i16,
+    pub(crate) sense: Sense,
 }
 
 /// A virtual address; no device is the instance's own.
@@ -204,11 +227,10 @@ pub(crate) struct InstanceDraft {
     /// `use_ipvlan`, and whether it names an address.
     pub(crate) ipvlan: Option<bool>,
     pub(crate) scripts: Vec<TrackedScript>,
-    pub(crate) interfaces: Vec<TrackedInterface>,
-    /// Trackers of other kinds by kind and name.
-    pub(crate) others: Vec<(&'static str, String)>,
-    /// The notify keywords that are set.
-    pub(crate) notifies: Vec<&'static str>,
+    pub(crate) trackers: Vec<Tracked>,
+    /// Names of tracked BFD sessions.
+    pub(crate) bfd: Vec<String>,
+    pub(crate) notify: NotifyDraft,
     pub(crate) lvs_sync: Option<String>,
 }
 
@@ -254,9 +276,9 @@ impl InstanceDraft {
             xmit_base: false,
             ipvlan: None,
             scripts: Vec::new(),
-            interfaces: Vec::new(),
-            others: Vec::new(),
-            notifies: Vec::new(),
+            trackers: Vec::new(),
+            bfd: Vec::new(),
+            notify: NotifyDraft::default(),
             lvs_sync: None,
         }
     }
@@ -272,5 +294,21 @@ impl InstanceDraft {
 pub(crate) struct GroupDraft {
     pub(crate) name: String,
     pub(crate) members: Option<Vec<String>>,
-    pub(crate) notifies: Vec<&'static str>,
+    pub(crate) notify: NotifyDraft,
+    pub(crate) scripts: Vec<TrackedScript>,
+    pub(crate) trackers: Vec<Tracked>,
+    /// `sync_group_tracking_weight`
+    pub(crate) weights: bool,
+    /// `global_tracking`
+    pub(crate) global: bool,
+}
+
+/// The `notify` keywords of a block.
+#[derive(Debug, Default)]
+pub(crate) struct NotifyDraft {
+    /// The keywords that stood there, whatever became of their commands.
+    pub(crate) seen: Vec<&'static str>,
+    pub(crate) def: NotifyDef,
+    /// `notify_priority_changes`
+    pub(crate) priority_changes: Option<bool>,
 }

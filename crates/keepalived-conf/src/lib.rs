@@ -24,7 +24,10 @@ use std::path::Path;
 
 pub use compat::compat_markdown;
 pub use env::{Environment, FakeEnvironment, SystemEnvironment};
-pub use model::{Config, GlobalDefs, InstanceDef, ScriptDef};
+pub use model::{
+    Command, Config, FifoDef, GlobalDefs, InstanceDef, NotifyDef, ParamMatch, ScriptDef,
+    SyncGroupDef, TrackFileDef, TrackProcessDef,
+};
 pub use report::{Audience, Loaded, Message, Process, Start};
 
 use draft::Draft;

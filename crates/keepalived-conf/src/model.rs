@@ -16,8 +16,108 @@ pub struct Config {
     pub global: GlobalDefs,
     /// The `vrrp_script` blocks that an instance tracks, in order; all of them can be run.
     pub scripts: Vec<ScriptDef>,
+    /// The `track_file` blocks that an instance tracks, in order.
+    pub track_files: Vec<TrackFileDef>,
+    /// The `vrrp_track_process` blocks that an instance tracks, in order.
+    pub track_processes: Vec<TrackProcessDef>,
+    /// The `vrrp_sync_group` blocks that have members, in order.
+    pub sync_groups: Vec<SyncGroupDef>,
     /// The `vrrp_instance` blocks, in order.
     pub instances: Vec<InstanceDef>,
+}
+
+/// A program, its words, and whom to run it as. No shell reads it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Command {
+    /// The program and its arguments; never empty.
+    pub argv: Vec<OsString>,
+    /// Whom to run it as.
+    pub user: Credentials,
+}
+
+/// Whom a block tells of its changes: the `notify` keywords.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NotifyDef {
+    /// `notify_master`
+    pub master: Option<Command>,
+    /// `notify_backup`
+    pub backup: Option<Command>,
+    /// `notify_fault`
+    pub fault: Option<Command>,
+    /// `notify_stop`
+    pub stop: Option<Command>,
+    /// `notify_master_rx_lower_pri`
+    pub lower_priority: Option<Command>,
+    /// `notify_deleted`, which may stand without a command; without the keyword a deletion
+    /// is told as a fault.
+    pub deleted: Option<Option<Command>>,
+    /// `notify`
+    pub any: Option<Command>,
+    /// `notify_priority_changes`, or what `global_defs` says.
+    pub priority_changes: bool,
+}
+
+/// `notify_fifo` or `vrrp_notify_fifo`, with its script.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FifoDef {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Who may read it, if somebody is named.
+    pub owner: Option<Credentials>,
+    /// What reads it: started with the path as its last argument.
+    pub script: Option<Command>,
+}
+
+/// One `track_file` (or `vrrp_track_file`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrackFileDef {
+    /// Its name.
+    pub name: String,
+    /// The file that holds a number.
+    pub path: PathBuf,
+    /// `init_file`: the number written at the start, and whether over a file that is there.
+    pub initial: Option<(i32, bool)>,
+}
+
+/// One `vrrp_track_process`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrackProcessDef {
+    /// Its name.
+    pub name: String,
+    /// Name or path of the program, and the arguments it must have; never empty.
+    pub command: Vec<OsString>,
+    /// `param_match`
+    pub param_match: Option<ParamMatch>,
+    /// `quorum`, at least 1: so many have to run.
+    pub quorum: u32,
+    /// `quorum_max`: no more than so many may run.
+    pub quorum_max: Option<u32>,
+    /// `fork_delay` (or `delay`): how long it has to be more before it counts.
+    pub fork_delay: Duration,
+    /// `terminate_delay` (or `delay`): how long it has to be fewer before it counts.
+    pub terminate_delay: Duration,
+    /// `full_command`: the command line is compared, not the name of the process.
+    pub full_command: bool,
+}
+
+/// `param_match` of a [`TrackProcessDef`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ParamMatch {
+    /// `initial`: more arguments may follow.
+    Initial,
+    /// `partial`: the last argument may be longer as well.
+    Partial,
+}
+
+/// One `vrrp_sync_group`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SyncGroupDef {
+    /// Its name.
+    pub name: String,
+    /// Names of its instances, in order; none is in two groups.
+    pub members: Vec<String>,
+    /// Whom it tells.
+    pub notify: NotifyDef,
 }
 
 /// One `vrrp_instance`.
@@ -28,6 +128,8 @@ pub struct InstanceDef {
     /// Whether its interface was there when the file was read; it can only be missing under
     /// `dynamic_interfaces`.
     pub interface_present: bool,
+    /// Whom it tells of its changes.
+    pub notify: NotifyDef,
     /// The name in its block's first line.
     pub span: Option<Span>,
 }
@@ -90,6 +192,14 @@ pub struct GlobalDefs {
     pub vrrp_process_name: Option<String>,
     /// `log_unknown_vrids`: log adverts of virtual routers that are not ours.
     pub log_unknown_vrids: bool,
+    /// `notify_fifo`
+    pub fifo: Option<FifoDef>,
+    /// `vrrp_notify_fifo`
+    pub vrrp_fifo: Option<FifoDef>,
+    /// `vrrp_notify_priority_changes`
+    pub notify_priority_changes: bool,
+    /// `fifo_write_vrrp_states_on_reload`
+    pub states_on_reload: bool,
     /// `instance`: part of the pid files' names.
     pub instance: Option<String>,
     /// `use_pid_dir`: pid files go to `/run/keepalived`.
@@ -116,6 +226,10 @@ impl Default for GlobalDefs {
             process_name: None,
             vrrp_process_name: None,
             log_unknown_vrids: false,
+            fifo: None,
+            vrrp_fifo: None,
+            notify_priority_changes: false,
+            states_on_reload: false,
             instance: None,
             use_pid_dir: false,
             reload_check_log: None,

@@ -486,7 +486,7 @@ impl<'a> Pass<'a> {
                 .iter()
                 .find(|row| first.is(row.name.as_bytes()));
             match row {
-                Some(row) if level == 0 && row.process != self.process => self.skip = Skip::Armed,
+                Some(row) if level == 0 && !row.is_read_by(self.process) => self.skip = Skip::Armed,
                 Some(row) => self.keyword(row, &line, level)?,
                 None => self.unknown(block, first),
             }

@@ -10,8 +10,10 @@ mod global;
 mod instance;
 mod notify;
 mod root;
+mod routes;
 mod script;
 mod tracking;
+mod watched;
 
 /// Where a keyword may stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,8 +64,8 @@ impl Block {
             Self::Instance => instance::ROWS,
             Self::Authentication => instance::AUTHENTICATION,
             Self::SyncGroup => tracking::SYNC_GROUP,
-            Self::TrackProcess => tracking::TRACK_PROCESS,
-            Self::TrackFile => tracking::TRACK_FILE,
+            Self::TrackProcess => watched::PROCESS,
+            Self::TrackFile => watched::FILE,
             Self::TrackGroup => tracking::TRACK_GROUP,
             Self::GarpGroup => tracking::GARP_GROUP,
         }
@@ -191,6 +193,12 @@ impl Row {
             action: Action::Take(take),
             summary: "",
         }
+    }
+
+    /// Whether a block outside every other one is looked at by this process; files are
+    /// tracked for virtual servers as well.
+    pub(crate) fn is_read_by(&self, process: Process) -> bool {
+        self.process == process || process == Process::Checker && self.name == "track_file"
     }
 
     const fn with_status(self, status: Status) -> Self {

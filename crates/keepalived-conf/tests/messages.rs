@@ -291,7 +291,7 @@ fn comments_cut_passwords_and_quotes_save_them() {
 #[test]
 fn what_has_no_effect_is_said_apart() {
     let loaded = read(
-        "virtual_server 1.2.3.4 80 {\n foo\n}\nvirtual_server 1.2.3.4 81 {\n}\nvrrp_instance V {\n interface eth0\n virtual_router_id 60\n notify_master /ok.sh root\n virtual_ipaddress {\n 10.0.0.1\n }\n}\n",
+        "virtual_server 1.2.3.4 80 {\n foo\n}\nvirtual_server 1.2.3.4 81 {\n}\nvrrp_instance V {\n interface eth0\n virtual_router_id 60\n smtp_alert\n virtual_ipaddress {\n 10.0.0.1\n }\n}\n",
     );
     let own: Vec<&str> = loaded.own_lines().collect();
     assert_eq!(own.len(), 2, "{own:?}");
@@ -302,7 +302,7 @@ fn what_has_no_effect_is_said_apart() {
     );
     assert!(own[0].contains("proxyd"), "{}", own[0]);
     assert!(
-        own[1].starts_with("(x.conf: Line 9) 'notify_master' has no effect here"),
+        own[1].starts_with("(x.conf: Line 9) 'smtp_alert' has no effect here"),
         "{}",
         own[1]
     );

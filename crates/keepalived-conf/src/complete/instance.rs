@@ -2,18 +2,23 @@
 
 use std::net::IpAddr;
 
-use vrrp_core::settings::Initial;
+use vrrp_core::settings::{Initial, TrackerKind};
 
-use crate::draft::{AuthType, Family, InstanceDraft};
+use crate::draft::{AuthType, Family, InstanceDraft, Tracked};
 use crate::pass::Pass;
 
 use super::MAX_ADDRESSES;
+use super::groups::Group;
 
 const OWNER: u8 = 255;
 const SECOND: u64 = 1_000_000;
 
 /// `false` if keepalived gives up on the whole configuration.
-pub(super) fn complete(pass: &mut Pass<'_>, draft: &mut InstanceDraft, grouped: bool) -> bool {
+pub(super) fn complete(
+    pass: &mut Pass<'_>,
+    draft: &mut InstanceDraft,
+    group: Option<&Group>,
+) -> bool {
     let name = draft.name.clone();
     let strict = draft.strict.unwrap_or(pass.draft.vrrp.strict);
     if draft.interface.is_none() {
@@ -86,7 +91,7 @@ pub(super) fn complete(pass: &mut Pass<'_>, draft: &mut InstanceDraft, grouped: 
     preemption(pass, draft, strict);
     strictness(pass, draft, strict, version);
     interval(pass, draft, version);
-    trackers(pass, draft, grouped);
+    trackers(pass, draft, group);
     if draft.addresses.is_empty() {
         pass.complain(format!(
             "({name}) No VIP specified; at least one is sensible"
@@ -258,45 +263,26 @@ fn interval(pass: &mut Pass<'_>, draft: &mut InstanceDraft, version: u32) {
     draft.advert_interval = Some(rounded);
 }
 
-fn trackers(pass: &mut Pass<'_>, draft: &mut InstanceDraft, grouped: bool) {
+fn trackers(pass: &mut Pass<'_>, draft: &mut InstanceDraft, group: Option<&Group>) {
     let name = draft.name.clone();
     let own = draft.interface.clone();
-    for tracked in draft
-        .interfaces
-        .iter()
-        .filter(|tracked| Some(&tracked.name) == own.as_ref())
-    {
+    let is_own = |tracked: &Tracked| {
+        tracked.kind == TrackerKind::Interface && Some(&tracked.name) == own.as_ref()
+    };
+    for tracked in draft.trackers.iter().filter(|tracked| is_own(tracked)) {
         pass.focus = Some(tracked.span);
         pass.complain(format!(
             "({name}) Ignoring track_interface {} since own interface",
             tracked.name
         ));
     }
-    draft
-        .interfaces
-        .retain(|tracked| Some(&tracked.name) != own.as_ref());
+    draft.trackers.retain(|tracked| !is_own(tracked));
+    if let Some(group) = group {
+        both_tracked(pass, draft, group, own.as_deref());
+    }
     let owner = draft.priority == Some(OWNER);
-    if owner || grouped {
-        let (part, owner_or_group, cause) = if owner {
-            ("", "address owner", "address_owner")
-        } else {
-            ("weight ", "SYNC group", "SYNC group")
-        };
-        for tracked in draft.interfaces.iter().filter(|tracked| tracked.weighted) {
-            pass.focus = Some(tracked.span);
-            pass.complain(format!(
-                "({name}) ignoring {} tracked interface {part}due to {owner_or_group}",
-                tracked.name
-            ));
-        }
-        for tracked in draft.scripts.iter().filter(|tracked| tracked.weight != 0) {
-            pass.focus = Some(tracked.span);
-            pass.complain(format!(
-                "({name}) ignoring tracked script {} with weights due to {cause}",
-                tracked.name
-            ));
-        }
-        draft.scripts.retain(|tracked| tracked.weight == 0);
+    if owner || group.is_some_and(|group| !group.draft.weights) {
+        ignore_weights(pass, draft, owner);
     }
     pass.focus = Some(draft.span);
     if draft.xmit_base && !draft.use_vmac {
@@ -306,5 +292,76 @@ fn trackers(pass: &mut Pass<'_>, draft: &mut InstanceDraft, grouped: bool) {
         pass.complain(format!(
             "({name}) IPv4 ipvlan requires a source ip address to be configured. setting instance to fault state"
         ));
+    }
+}
+
+/// What the instance and its group both track.
+fn both_tracked(pass: &mut Pass<'_>, draft: &InstanceDraft, group: &Group, own: Option<&str>) {
+    let interfaces = group
+        .draft
+        .trackers
+        .iter()
+        .filter(|tracked| tracked.kind == TrackerKind::Interface);
+    for shared in interfaces {
+        let tracked =
+            |other: &Tracked| other.kind == TrackerKind::Interface && other.name == shared.name;
+        if Some(shared.name.as_str()) == own || draft.trackers.iter().any(tracked) {
+            pass.focus = Some(draft.span);
+            pass.complain(format!(
+                "({}) track_interface {} is configured on VRRP instance and sync group. Remove vrrp instance or sync group config",
+                draft.name, shared.name
+            ));
+        }
+    }
+}
+
+/// Weights that cannot act: those of the address owner, and those of a group's members.
+fn ignore_weights(pass: &mut Pass<'_>, draft: &mut InstanceDraft, owner: bool) {
+    let name = draft.name.clone();
+    let (part, owner_or_group, cause) = if owner {
+        ("", "address owner", "address_owner")
+    } else {
+        ("weight ", "SYNC group", "SYNC group")
+    };
+    let of_kind = |draft: &InstanceDraft, kind: TrackerKind| -> Vec<Tracked> {
+        let all = draft.trackers.iter();
+        all.filter(|tracked| tracked.kind == kind && tracked.weight != 0)
+            .cloned()
+            .collect()
+    };
+    for tracked in of_kind(draft, TrackerKind::Interface) {
+        pass.focus = Some(tracked.span);
+        pass.complain(format!(
+            "({name}) ignoring {} tracked interface {part}due to {owner_or_group}",
+            tracked.name
+        ));
+    }
+    for tracked in draft.scripts.iter().filter(|tracked| tracked.weight != 0) {
+        pass.focus = Some(tracked.span);
+        pass.complain(format!(
+            "({name}) ignoring tracked script {} with weights due to {cause}",
+            tracked.name
+        ));
+    }
+    draft.scripts.retain(|tracked| tracked.weight == 0);
+    for tracked in of_kind(draft, TrackerKind::File) {
+        pass.focus = Some(tracked.span);
+        pass.complain(format!(
+            "({name}) ignoring tracked file {} with weight {} due to {cause}",
+            tracked.name, tracked.weight
+        ));
+    }
+    draft.trackers.retain(|tracked| {
+        tracked.weight == 0
+            || match tracked.kind {
+                TrackerKind::Interface => !owner,
+                TrackerKind::File => false,
+                TrackerKind::Process => true,
+            }
+    });
+    // In a group the link goes on counting, as a fault.
+    let interfaces = draft.trackers.iter_mut();
+    for tracked in interfaces.filter(|tracked| tracked.kind == TrackerKind::Interface) {
+        tracked.weight = 0;
     }
 }

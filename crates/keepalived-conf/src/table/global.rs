@@ -2,12 +2,12 @@
 
 use super::{Action, Row, checkers, nothing};
 
+mod notify;
 mod other;
 mod process;
 mod vrrp;
 
 const MAIL: &str = "no mail is sent; use the log";
-const FIFO: &str = "no notify FIFO is written";
 const SNMP: &str = "there is no SNMP agent";
 const DBUS: &str = "there is no D-Bus service";
 const FIREWALL: &str = "no firewall rules are set; `no_accept` and VMACs are not there";
@@ -366,27 +366,42 @@ pub(super) const ROWS: &[Row] = &[
         other::script_timeout,
         "no script is run at the end",
     ),
-    Row::refused("notify_fifo", "NAME [USER [GROUP]]", other::fifo, FIFO),
-    Row::refused(
+    Row::full(
+        "notify_fifo",
+        "NAME [USER [GROUP]]",
+        notify::fifo,
+        "a FIFO that is told of every change; it is made at the start and removed at the end",
+    ),
+    Row::full(
         "notify_fifo_script",
         "COMMAND [USER [GROUP]]",
-        other::fifo_script,
-        FIFO,
+        notify::fifo_script,
+        "a command that reads it, with its name as last argument",
     ),
-    Row::refused("vrrp_notify_fifo", "NAME [USER [GROUP]]", other::fifo, FIFO),
-    Row::refused(
+    Row::full(
+        "vrrp_notify_fifo",
+        "NAME [USER [GROUP]]",
+        notify::fifo,
+        "a second one",
+    ),
+    Row::full(
         "vrrp_notify_fifo_script",
         "COMMAND [USER [GROUP]]",
-        other::fifo_script,
-        FIFO,
+        notify::fifo_script,
+        "a command that reads it",
     ),
-    Row::refused(
+    Row::full(
         "vrrp_notify_priority_changes",
         "[BOOL]",
-        other::global_bool,
-        FIFO,
+        notify::priority_changes,
+        "changes of priorities are told as well",
     ),
-    Row::refused("fifo_write_vrrp_states_on_reload", "", nothing, FIFO),
+    Row::full(
+        "fifo_write_vrrp_states_on_reload",
+        "",
+        notify::states_on_reload,
+        "all states are told again after a reload",
+    ),
     Row::refused(
         "vrrp_iptables",
         "[CHAIN [CHAIN]]",
@@ -529,13 +544,13 @@ pub(super) const ROWS: &[Row] = &[
     Row::refused(
         "lvs_notify_fifo",
         "NAME [USER [GROUP]]",
-        other::fifo,
+        notify::lvs_fifo,
         checkers::REASON,
     ),
     Row::refused(
         "lvs_notify_fifo_script",
         "COMMAND [USER [GROUP]]",
-        other::fifo_script,
+        notify::lvs_fifo_script,
         checkers::REASON,
     ),
     Row::refused(

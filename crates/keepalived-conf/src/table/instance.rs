@@ -6,7 +6,7 @@ use crate::text::Line;
 
 use super::{
     Action, Block, Handled, Row, addresses, checkers, no_close, no_list_close, nothing, notify,
-    tracking,
+    routes, tracking,
 };
 
 mod garp;
@@ -272,31 +272,31 @@ pub(super) const ROWS: &[Row] = &[
         line::no_accept,
         "no firewall rules are set; the master answers on its addresses",
     ),
-    Row::refused(
+    Row::full(
         "track_interface",
         "{ NAME [weight W] [reverse] ... }",
         nothing,
-        "only the instance's own interface is watched",
+        "0: down is a fault; above: added while up; below: subtracted while down",
     )
     .with_action(Action::List {
         entry: tracking::interface,
         close: no_list_close,
     }),
-    Row::refused(
+    Row::full(
         "track_process",
         "{ NAME [weight W] [reverse] ... }",
         nothing,
-        "processes are not watched; use a vrrp_script",
+        "vrrp_track_process blocks, with weights of their own",
     )
     .with_action(Action::List {
         entry: tracking::process,
         close: no_list_close,
     }),
-    Row::refused(
+    Row::full(
         "track_file",
         "{ NAME [weight W] [reverse] ... }",
         nothing,
-        "files are not watched; use a vrrp_script",
+        "track_file blocks, with weights of their own",
     )
     .with_action(Action::List {
         entry: tracking::file,
@@ -319,7 +319,7 @@ pub(super) const ROWS: &[Row] = &[
         "routes are not set",
     )
     .with_action(Action::List {
-        entry: tracking::route,
+        entry: routes::route,
         close: no_list_close,
     }),
     Row::refused(
@@ -329,56 +329,56 @@ pub(super) const ROWS: &[Row] = &[
         "rules are not set",
     )
     .with_action(Action::List {
-        entry: tracking::rule,
+        entry: routes::rule,
         close: no_list_close,
     }),
-    Row::refused(
+    Row::full(
         "notify",
         "COMMAND [USER [GROUP]]",
         notify::any,
-        notify::REASON,
+        "a command with INSTANCE, name, state and priority as its last arguments",
     ),
-    Row::refused(
+    Row::full(
         "notify_master",
         "COMMAND [USER [GROUP]]",
         notify::any,
-        notify::REASON,
+        "a command run when it becomes MASTER",
     ),
-    Row::refused(
+    Row::full(
         "notify_backup",
         "COMMAND [USER [GROUP]]",
         notify::any,
-        notify::REASON,
+        "a command run when it becomes BACKUP",
     ),
-    Row::refused(
+    Row::full(
         "notify_fault",
         "COMMAND [USER [GROUP]]",
         notify::any,
-        notify::REASON,
+        "a command run when it goes to FAULT",
     ),
-    Row::refused(
+    Row::full(
         "notify_stop",
         "COMMAND [USER [GROUP]]",
         notify::any,
-        notify::REASON,
+        "a command run when the daemon stops",
     ),
-    Row::refused(
+    Row::full(
         "notify_deleted",
         "[COMMAND [USER [GROUP]]]",
         notify::deleted,
-        notify::REASON,
+        "a reload that removes the instance is told as DELETED, not as a fault",
     ),
-    Row::refused(
+    Row::full(
         "notify_master_rx_lower_pri",
         "COMMAND [USER [GROUP]]",
         notify::any,
-        notify::REASON,
+        "a command run when a master hears a lower advert",
     ),
-    Row::refused(
+    Row::full(
         "notify_priority_changes",
         "BOOL",
         line::notify_priority_changes,
-        "no notify FIFO is written",
+        "changes of the priority are told as well",
     ),
     Row::refused("smtp_alert", "[BOOL]", line::smtp_alert, MAIL),
     Row::refused("use_vmac", "[NAME] [MAC]", line::use_vmac, VMAC),

@@ -1,13 +1,12 @@
 //! Notify scripts.
 
-use crate::pass::Pass;
+use crate::draft::NotifyDraft;
+use crate::model::Command;
+use crate::pass::{Fatal, Pass};
 use crate::security::{self, Judgement};
 use crate::text::Line;
 
 use super::{Handled, instance, script};
-
-/// Why they are not run.
-pub(super) const REASON: &str = "notify scripts are not run; state changes are in the log";
 
 /// The name of the keyword as a constant, to remember that it was there.
 fn keyword(line: &Line) -> &'static str {
@@ -28,12 +27,12 @@ fn keyword(line: &Line) -> &'static str {
     KEYWORDS.iter().find(is).copied().unwrap_or("notify")
 }
 
-/// The command and the user of a notify keyword; both are checked though nothing is run.
-fn check(pass: &mut Pass<'_>, line: &Line) -> Handled {
+/// The command and the user of a notify keyword; `None` if it cannot be run.
+pub(super) fn command(pass: &mut Pass<'_>, line: &Line) -> Result<Option<Command>, Fatal> {
     pass.word(line, 1)?;
     let Some(argv) = script::command_of(pass, line) else {
         pass.complain("Unable to parse notify script");
-        return Ok(());
+        return Ok(None);
     };
     let shown = argv
         .first()
@@ -57,7 +56,7 @@ fn check(pass: &mut Pass<'_>, line: &Line) -> Handled {
         user
     };
     let (Some(user), Some(program)) = (user, argv.first()) else {
-        return Ok(());
+        return Ok(None);
     };
     match security::judge(pass.env, program, &user) {
         Judgement::NotFound => pass.log(format!(
@@ -69,14 +68,29 @@ fn check(pass: &mut Pass<'_>, line: &Line) -> Handled {
         }
         _ => {}
     }
-    Ok(())
+    Ok(Some(Command { argv, user }))
+}
+
+/// Takes the command of a keyword into the draft of its block.
+fn store(draft: &mut NotifyDraft, keyword: &'static str, command: Option<Command>) {
+    draft.seen.push(keyword);
+    let def = &mut draft.def;
+    match keyword {
+        "notify_master" => def.master = command,
+        "notify_backup" => def.backup = command,
+        "notify_fault" => def.fault = command,
+        "notify_stop" => def.stop = command,
+        "notify_deleted" => def.deleted = Some(command),
+        "notify_master_rx_lower_pri" => def.lower_priority = command,
+        _ => def.any = command,
+    }
 }
 
 /// A keyword of an instance.
 pub(super) fn any(pass: &mut Pass<'_>, line: &Line) -> Handled {
     let keyword = keyword(line);
     let twice =
-        instance::current(pass).is_some_and(|instance| instance.notifies.contains(&keyword));
+        instance::current(pass).is_some_and(|instance| instance.notify.seen.contains(&keyword));
     if twice {
         let text = pass.text(line, 1)?;
         let name = instance::name(pass);
@@ -90,9 +104,9 @@ pub(super) fn any(pass: &mut Pass<'_>, line: &Line) -> Handled {
         ));
         return Ok(());
     }
-    check(pass, line)?;
+    let command = command(pass, line)?;
     if let Some(instance) = instance::current(pass) {
-        instance.notifies.push(keyword);
+        store(&mut instance.notify, keyword, command);
     }
     Ok(())
 }
@@ -101,6 +115,9 @@ pub(super) fn any(pass: &mut Pass<'_>, line: &Line) -> Handled {
 pub(super) fn deleted(pass: &mut Pass<'_>, line: &Line) -> Handled {
     if line.words.len() > 1 {
         return any(pass, line);
+    }
+    if let Some(instance) = instance::current(pass) {
+        instance.notify.def.deleted.get_or_insert_default();
     }
     Ok(())
 }
@@ -111,7 +128,7 @@ pub(super) fn of_group(pass: &mut Pass<'_>, line: &Line) -> Handled {
     let Some(group) = pass.draft.groups.last() else {
         return Ok(());
     };
-    if group.notifies.contains(&keyword) {
+    if group.notify.seen.contains(&keyword) {
         let name = group.name.clone();
         let text = pass.text(line, 1)?;
         pass.complain(format!(
@@ -119,9 +136,9 @@ pub(super) fn of_group(pass: &mut Pass<'_>, line: &Line) -> Handled {
         ));
         return Ok(());
     }
-    check(pass, line)?;
+    let command = command(pass, line)?;
     if let Some(group) = pass.draft.groups.last_mut() {
-        group.notifies.push(keyword);
+        store(&mut group.notify, keyword, command);
     }
     Ok(())
 }

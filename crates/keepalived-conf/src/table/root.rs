@@ -6,7 +6,7 @@ use crate::text::Line;
 
 use super::{
     Action, Block, Handled, Row, Status, checkers, instance, no_close, no_list_close, nothing,
-    script, tracking,
+    routes, script, tracking, watched,
 };
 
 const LATER_ADDRESSES: &str = "addresses, routes and rules outside an instance are not set";
@@ -47,49 +47,49 @@ pub(super) const ROWS: &[Row] = &[
         inside: Block::Instance,
         close: instance::close,
     }),
-    Row::refused(
+    Row::full(
         "vrrp_sync_group",
         "NAME { ... }",
         nothing,
-        "each instance changes state by itself",
+        "instances that are MASTER together or not at all",
     )
     .with_action(Action::Enter {
         open: tracking::open_group,
         inside: Block::SyncGroup,
         close: no_close,
     }),
-    Row::refused(
+    Row::full(
         "vrrp_track_process",
         "NAME { ... }",
         nothing,
-        "processes are not watched; use a vrrp_script",
+        "enough processes of a kind have to run",
     )
     .with_action(Action::Enter {
-        open: tracking::open_process,
+        open: watched::open_process,
         inside: Block::TrackProcess,
-        close: no_close,
+        close: watched::close_process,
     }),
-    Row::refused(
+    Row::full(
         "track_file",
         "NAME { ... }",
         nothing,
-        "files are not watched; use a vrrp_script",
+        "a number in a file that priorities follow",
     )
     .with_action(Action::Enter {
-        open: tracking::open_file,
+        open: watched::open_file,
         inside: Block::TrackFile,
-        close: no_close,
+        close: watched::close_file,
     }),
-    Row::refused(
+    Row::full(
         "vrrp_track_file",
         "NAME { ... }",
         nothing,
-        "files are not watched; use a vrrp_script",
+        "a number in a file that priorities follow",
     )
     .with_action(Action::Enter {
-        open: tracking::open_file,
+        open: watched::open_file,
         inside: Block::TrackFile,
-        close: no_close,
+        close: watched::close_file,
     }),
     Row::refused("track_group", "NAME { ... }", nothing, LATER_ADDRESSES).with_action(
         Action::Enter {
@@ -111,16 +111,16 @@ pub(super) const ROWS: &[Row] = &[
     }),
     Row::refused("static_ipaddress", "{ ... }", nothing, LATER_ADDRESSES).with_action(
         Action::List {
-            entry: tracking::static_address,
+            entry: routes::static_address,
             close: no_list_close,
         },
     ),
     Row::refused("static_routes", "{ ... }", nothing, LATER_ADDRESSES).with_action(Action::List {
-        entry: tracking::route,
+        entry: routes::route,
         close: no_list_close,
     }),
     Row::refused("static_rules", "{ ... }", nothing, LATER_ADDRESSES).with_action(Action::List {
-        entry: tracking::rule,
+        entry: routes::rule,
         close: no_list_close,
     }),
     Row::refused(

@@ -1,8 +1,8 @@
-//! Trackers, groups, and the lines of routes and rules, which are only looked over.
+//! Lines that track something, and sync groups.
 
-use vrrp_core::settings::Sense;
+use vrrp_core::settings::{Sense, TrackerKind};
 
-use crate::draft::{GroupDraft, TrackedInterface, TrackedScript};
+use crate::draft::{GroupDraft, NotifyDraft, Tracked, TrackedScript};
 use crate::number::boolean;
 use crate::pass::Pass;
 use crate::text::{Line, Word};
@@ -10,92 +10,111 @@ use crate::text::{Line, Word};
 use super::instance::{MAX_INTERFACE, current, name};
 use super::{Action, Handled, Row, addresses, no_list_close, nothing, notify};
 
-const NO_GROUPS: &str = "each instance changes state by itself";
-const NO_PROCESSES: &str = "processes are not watched; use a vrrp_script";
-const NO_FILES: &str = "files are not watched; use a vrrp_script";
-
 /// The keywords of `vrrp_sync_group`.
 pub(super) const SYNC_GROUP: &[Row] = &[
-    Row::accepted("group", "{ INSTANCE ... }", nothing, NO_GROUPS).with_action(Action::List {
+    Row::full("group", "{ INSTANCE ... }", nothing, "its members").with_action(Action::List {
         entry: member,
         close: close_members,
     }),
-    Row::accepted("track_interface", "{ NAME ... }", nothing, NO_GROUPS).with_action(
-        Action::List {
-            entry: nothing,
-            close: no_list_close,
-        },
-    ),
-    Row::accepted("track_script", "{ NAME ... }", nothing, NO_GROUPS).with_action(Action::List {
+    Row::full(
+        "track_interface",
+        "{ NAME ... }",
+        nothing,
+        "tracked by every member",
+    )
+    .with_action(Action::List {
+        entry: group_interface,
+        close: no_list_close,
+    }),
+    Row::full(
+        "track_script",
+        "{ NAME ... }",
+        nothing,
+        "tracked by every member",
+    )
+    .with_action(Action::List {
         entry: group_script,
         close: no_list_close,
     }),
-    Row::accepted("track_file", "{ NAME ... }", nothing, NO_GROUPS).with_action(Action::List {
-        entry: nothing,
+    Row::full(
+        "track_file",
+        "{ NAME ... }",
+        nothing,
+        "tracked by every member",
+    )
+    .with_action(Action::List {
+        entry: group_file,
         close: no_list_close,
     }),
-    Row::accepted("track_process", "{ NAME ... }", nothing, NO_GROUPS).with_action(Action::List {
-        entry: nothing,
-        close: no_list_close,
-    }),
-    Row::accepted("track_bfd", "{ NAME ... }", nothing, NO_GROUPS).with_action(Action::List {
-        entry: nothing,
+    Row::full(
+        "track_process",
+        "{ NAME ... }",
+        nothing,
+        "tracked by every member",
+    )
+    .with_action(Action::List {
+        entry: group_process,
         close: no_list_close,
     }),
     Row::refused(
+        "track_bfd",
+        "{ NAME ... }",
+        nothing,
+        "there is no BFD; a tracker of it is not run",
+    )
+    .with_action(Action::List {
+        entry: group_bfd,
+        close: no_list_close,
+    }),
+    Row::full(
         "notify",
         "COMMAND [USER [GROUP]]",
         notify::of_group,
-        notify::REASON,
+        "a command with GROUP, name, state and 0 as its last arguments",
     ),
-    Row::refused(
+    Row::full(
         "notify_master",
         "COMMAND [USER [GROUP]]",
         notify::of_group,
-        notify::REASON,
+        "a command run when the group becomes MASTER",
     ),
-    Row::refused(
+    Row::full(
         "notify_backup",
         "COMMAND [USER [GROUP]]",
         notify::of_group,
-        notify::REASON,
+        "a command run when it becomes BACKUP",
     ),
-    Row::refused(
+    Row::full(
         "notify_fault",
         "COMMAND [USER [GROUP]]",
         notify::of_group,
-        notify::REASON,
+        "a command run when it goes to FAULT",
     ),
-    Row::refused(
+    Row::full(
         "notify_stop",
         "COMMAND [USER [GROUP]]",
         notify::of_group,
-        notify::REASON,
+        "a command run when the daemon stops",
     ),
-    Row::accepted("notify_priority_changes", "BOOL", nothing, NO_GROUPS),
-    Row::accepted("smtp_alert", "[BOOL]", group_mail, NO_GROUPS),
-    Row::accepted("global_tracking", "", global_tracking, NO_GROUPS),
-    Row::accepted("sync_group_tracking_weight", "", nothing, NO_GROUPS),
-];
-
-/// The keywords of `vrrp_track_process`.
-pub(super) const TRACK_PROCESS: &[Row] = &[
-    Row::accepted("process", "COMMAND ...", nothing, NO_PROCESSES),
-    Row::accepted("param_match", "initial|partial", nothing, NO_PROCESSES),
-    Row::accepted("weight", "-254..254 [reverse]", nothing, NO_PROCESSES),
-    Row::accepted("quorum", "COUNT", nothing, NO_PROCESSES),
-    Row::accepted("quorum_max", "COUNT", nothing, NO_PROCESSES),
-    Row::accepted("delay", "SECONDS", nothing, NO_PROCESSES),
-    Row::accepted("fork_delay", "SECONDS", nothing, NO_PROCESSES),
-    Row::accepted("terminate_delay", "SECONDS", nothing, NO_PROCESSES),
-    Row::accepted("full_command", "", nothing, NO_PROCESSES),
-];
-
-/// The keywords of `track_file`.
-pub(super) const TRACK_FILE: &[Row] = &[
-    Row::accepted("file", "NAME", nothing, NO_FILES),
-    Row::accepted("weight", "NUMBER [reverse]", nothing, NO_FILES),
-    Row::accepted("init_file", "[NUMBER] [overwrite]", nothing, NO_FILES),
+    Row::full(
+        "notify_priority_changes",
+        "BOOL",
+        group_priority_changes,
+        "for all members",
+    ),
+    Row::refused("smtp_alert", "[BOOL]", group_mail, "no mail is sent"),
+    Row::full(
+        "global_tracking",
+        "",
+        global_tracking,
+        "what one member tracks, all do",
+    ),
+    Row::full(
+        "sync_group_tracking_weight",
+        "",
+        tracking_weight,
+        "weights of members count as they do outside a group",
+    ),
 ];
 
 /// The keywords of `track_group`.
@@ -144,6 +163,8 @@ struct Wording {
     no_value: fn(&str) -> String,
     out_of_range: fn(&str, &str) -> String,
     unknown_weight_option: fn(&str, &str) -> String,
+    /// Whether 254 is one too many.
+    narrow: bool,
 }
 
 const SCRIPT: Wording = Wording {
@@ -157,6 +178,7 @@ const SCRIPT: Wording = Wording {
     unknown_weight_option: |tracker, option| {
         format!("unknown track_script {tracker} weight option {option} - ignoring")
     },
+    narrow: true,
 };
 
 const INTERFACE: Wording = Wording {
@@ -172,12 +194,79 @@ const INTERFACE: Wording = Wording {
     unknown_weight_option: |tracker, option| {
         format!("unknown track_interace {tracker} weight option {option} - ignoring")
     },
+    narrow: true,
 };
+
+const PROCESS: Wording = Wording {
+    unknown_option: |_, option| format!("unknown track process option {option} - ignoring"),
+    no_value: |tracker| {
+        format!("weight without value specified for track process {tracker} - ignoring")
+    },
+    out_of_range: |tracker, _| {
+        format!("weight for track process {tracker} must be in [-254..254] inclusive. Ignoring...")
+    },
+    unknown_weight_option: |tracker, option| {
+        format!("unknown track_process {tracker} weight option {option} - ignoring")
+    },
+    narrow: false,
+};
+
+const FILE: Wording = Wording {
+    unknown_option: |_, option| format!("unknown track file option {option} - ignoring"),
+    no_value: |tracker| {
+        format!("weight without value specified for track file {tracker} - ignoring")
+    },
+    out_of_range: |tracker, _| {
+        format!("weight for track file {tracker} must be in [-254..254] inclusive. Ignoring...")
+    },
+    unknown_weight_option: |tracker, option| {
+        format!("unknown track file {tracker} weight option {option} - ignoring")
+    },
+    narrow: false,
+};
+
+/// Whose trackers are read.
+#[derive(Clone, Copy)]
+enum Owner {
+    Instance,
+    Group,
+}
+
+impl Owner {
+    fn name(self, pass: &Pass<'_>) -> String {
+        match self {
+            Self::Instance => name(pass),
+            Self::Group => {
+                let group = pass.draft.groups.last();
+                group.map(|group| group.name.clone()).unwrap_or_default()
+            }
+        }
+    }
+
+    fn trackers<'p>(self, pass: &'p mut Pass<'_>) -> Option<&'p mut Vec<Tracked>> {
+        match self {
+            Self::Instance => current(pass).map(|instance| &mut instance.trackers),
+            Self::Group => pass
+                .draft
+                .groups
+                .last_mut()
+                .map(|group| &mut group.trackers),
+        }
+    }
+
+    fn scripts<'p>(self, pass: &'p mut Pass<'_>) -> Option<&'p mut Vec<TrackedScript>> {
+        match self {
+            Self::Instance => current(pass).map(|instance| &mut instance.scripts),
+            Self::Group => pass.draft.groups.last_mut().map(|group| &mut group.scripts),
+        }
+    }
+}
 
 /// Reads the weight; `None` if the whole tracker is to be left out.
 fn weighing(
     pass: &mut Pass<'_>,
     line: &Line,
+    owner: Owner,
     tracker: &str,
     wording: &Wording,
 ) -> Option<Weighing> {
@@ -185,7 +274,7 @@ fn weighing(
         weight: None,
         sense: Sense::Normal,
     };
-    let name = name(pass);
+    let name = owner.name(pass);
     let Some(option) = line.words.get(1) else {
         return Some(weighing);
     };
@@ -209,7 +298,7 @@ fn weighing(
             "({name}) {}",
             (wording.out_of_range)(tracker, &text)
         )),
-        Some(weight) if weight.abs() == 254 => {
+        Some(weight) if wording.narrow && weight.abs() == 254 => {
             pass.complain(format!(
                 "({name}) weight for {tracker} cannot be +/-254. Setting to +/-253"
             ));
@@ -233,10 +322,28 @@ fn weighing(
     Some(weighing)
 }
 
+impl Weighing {
+    /// The weight in force, given that of the tracker's own block.
+    fn over(self, defaults: (i16, Sense)) -> (i16, Sense) {
+        match self.weight {
+            Some(weight) => (i16::try_from(weight).unwrap_or(0), self.sense),
+            None => defaults,
+        }
+    }
+}
+
 /// A line of `track_script`.
 pub(super) fn script(pass: &mut Pass<'_>, line: &Line) -> Handled {
+    script_of(pass, line, Owner::Instance)
+}
+
+fn group_script(pass: &mut Pass<'_>, line: &Line) -> Handled {
+    script_of(pass, line, Owner::Group)
+}
+
+fn script_of(pass: &mut Pass<'_>, line: &Line, owner: Owner) -> Handled {
     let tracker = pass.text(line, 0)?;
-    let name = name(pass);
+    let name = owner.name(pass);
     let Some(defaults) = pass
         .draft
         .scripts
@@ -249,26 +356,24 @@ pub(super) fn script(pass: &mut Pass<'_>, line: &Line) -> Handled {
         ));
         return Ok(());
     };
-    let twice = current(pass)
-        .is_some_and(|instance| instance.scripts.iter().any(|other| other.name == tracker));
+    let twice = owner
+        .scripts(pass)
+        .is_some_and(|scripts| scripts.iter().any(|other| other.name == tracker));
     if twice {
         pass.complain(format!(
             "({name}) duplicate track_script {tracker} - ignoring"
         ));
         return Ok(());
     }
-    let Some(weighing) = weighing(pass, line, &tracker, &SCRIPT) else {
+    let Some(weighing) = weighing(pass, line, owner, &tracker, &SCRIPT) else {
         return Ok(());
     };
-    let (weight, sense) = match weighing.weight {
-        Some(weight) => (i16::try_from(weight).unwrap_or(0), weighing.sense),
-        None => defaults,
-    };
+    let (weight, sense) = weighing.over(defaults);
     let Some(span) = line.words.first().map(|word| word.span) else {
         return Ok(());
     };
-    if let Some(instance) = current(pass) {
-        instance.scripts.push(TrackedScript {
+    if let Some(scripts) = owner.scripts(pass) {
+        scripts.push(TrackedScript {
             name: tracker,
             weight,
             sense,
@@ -280,8 +385,16 @@ pub(super) fn script(pass: &mut Pass<'_>, line: &Line) -> Handled {
 
 /// A line of `track_interface`.
 pub(super) fn interface(pass: &mut Pass<'_>, line: &Line) -> Handled {
+    interface_of(pass, line, Owner::Instance)
+}
+
+fn group_interface(pass: &mut Pass<'_>, line: &Line) -> Handled {
+    interface_of(pass, line, Owner::Group)
+}
+
+fn interface_of(pass: &mut Pass<'_>, line: &Line, owner: Owner) -> Handled {
     let tracker = pass.text(line, 0)?;
-    let name = name(pass);
+    let name = owner.name(pass);
     if tracker.len() >= MAX_INTERFACE {
         pass.complain(format!("Interface name '{tracker}' too long - ignoring"));
         return Ok(());
@@ -293,90 +406,158 @@ pub(super) fn interface(pass: &mut Pass<'_>, line: &Line) -> Handled {
         pass.draft.missing_interface = true;
         return Ok(());
     }
-    let twice = current(pass).is_some_and(|instance| {
-        instance
-            .interfaces
-            .iter()
-            .any(|other| other.name == tracker)
-    });
+    tracked(
+        pass,
+        line,
+        owner,
+        tracker,
+        &Kind {
+            kind: TrackerKind::Interface,
+            word: "interface",
+            wording: &INTERFACE,
+        },
+        (0, Sense::Normal),
+    )
+}
+
+/// A kind of tracker and its words.
+struct Kind {
+    kind: TrackerKind,
+    word: &'static str,
+    wording: &'static Wording,
+}
+
+/// Takes a tracker that is known.
+fn tracked(
+    pass: &mut Pass<'_>,
+    line: &Line,
+    owner: Owner,
+    tracker: String,
+    kind: &Kind,
+    defaults: (i16, Sense),
+) -> Handled {
+    let name = owner.name(pass);
+    let same = |other: &Tracked| other.kind == kind.kind && other.name == tracker;
+    let twice = owner
+        .trackers(pass)
+        .is_some_and(|trackers| trackers.iter().any(same));
     if twice {
+        let word = kind.word;
         pass.complain(format!(
-            "({name}) duplicate track_interface {tracker} - ignoring"
+            "({name}) duplicate track_{word} {tracker} - ignoring"
         ));
         return Ok(());
     }
-    let Some(weighing) = weighing(pass, line, &tracker, &INTERFACE) else {
+    let Some(weighing) = weighing(pass, line, owner, &tracker, kind.wording) else {
         return Ok(());
     };
+    let (weight, sense) = weighing.over(defaults);
     let Some(span) = line.words.first().map(|word| word.span) else {
         return Ok(());
     };
-    if let Some(instance) = current(pass) {
-        instance.interfaces.push(TrackedInterface {
+    if let Some(trackers) = owner.trackers(pass) {
+        trackers.push(Tracked {
+            kind: kind.kind,
             name: tracker,
-            weighted: weighing.weight.is_some_and(|weight| weight != 0),
+            weight,
+            sense,
             span,
         });
     }
     Ok(())
 }
 
-/// A line that names a tracker of another kind.
-fn other(pass: &mut Pass<'_>, line: &Line, kind: &'static str, known: bool) -> Handled {
-    let tracker = pass.text(line, 0)?;
-    let name = name(pass);
-    if !known {
-        pass.complain(format!(
-            "({name}) track {kind} {tracker} not found, ignoring..."
-        ));
-        return Ok(());
-    }
-    let entry = (kind, tracker);
-    let twice = current(pass).is_some_and(|instance| instance.others.contains(&entry));
-    if twice {
-        pass.complain(format!(
-            "({name}) duplicate track_{kind} {} - ignoring",
-            entry.1
-        ));
-    } else if let Some(instance) = current(pass) {
-        instance.others.push(entry);
-    }
-    Ok(())
-}
-
-fn first_in(line: &Line, names: &[String]) -> bool {
-    line.words
-        .first()
-        .is_some_and(|word| names.iter().any(|name| word.is(name.as_bytes())))
+fn not_found(pass: &mut Pass<'_>, owner: Owner, kind: &str, tracker: &str) {
+    let name = owner.name(pass);
+    pass.complain(format!(
+        "({name}) track {kind} {tracker} not found, ignoring..."
+    ));
 }
 
 /// A line of `track_process`.
 pub(super) fn process(pass: &mut Pass<'_>, line: &Line) -> Handled {
-    let known = first_in(line, &pass.draft.track_processes);
-    other(pass, line, "process", known)
+    process_of(pass, line, Owner::Instance)
+}
+
+fn group_process(pass: &mut Pass<'_>, line: &Line) -> Handled {
+    process_of(pass, line, Owner::Group)
+}
+
+fn process_of(pass: &mut Pass<'_>, line: &Line, owner: Owner) -> Handled {
+    let tracker = pass.text(line, 0)?;
+    let known = pass
+        .draft
+        .track_processes
+        .iter()
+        .find(|process| process.def.name == tracker)
+        .map(|process| (process.weight, process.sense));
+    let Some(defaults) = known else {
+        not_found(pass, owner, "process", &tracker);
+        return Ok(());
+    };
+    let kind = Kind {
+        kind: TrackerKind::Process,
+        word: "process",
+        wording: &PROCESS,
+    };
+    tracked(pass, line, owner, tracker, &kind, defaults)
 }
 
 /// A line of `track_file`.
 pub(super) fn file(pass: &mut Pass<'_>, line: &Line) -> Handled {
-    let known = first_in(line, &pass.draft.track_files);
-    other(pass, line, "file", known)
+    file_of(pass, line, Owner::Instance)
+}
+
+fn group_file(pass: &mut Pass<'_>, line: &Line) -> Handled {
+    file_of(pass, line, Owner::Group)
+}
+
+fn file_of(pass: &mut Pass<'_>, line: &Line, owner: Owner) -> Handled {
+    let tracker = pass.text(line, 0)?;
+    let known = pass
+        .draft
+        .track_files
+        .iter()
+        .find(|file| file.name == tracker)
+        .map(|file| (file.weight, file.sense));
+    let Some(defaults) = known else {
+        not_found(pass, owner, "file", &tracker);
+        return Ok(());
+    };
+    let kind = Kind {
+        kind: TrackerKind::File,
+        word: "file",
+        wording: &FILE,
+    };
+    tracked(pass, line, owner, tracker, &kind, defaults)
+}
+
+fn knows_bfd(pass: &Pass<'_>, tracker: &str) -> bool {
+    pass.draft.bfd_instances.iter().any(|name| name == tracker)
+}
+
+fn group_bfd(pass: &mut Pass<'_>, line: &Line) -> Handled {
+    let tracker = pass.text(line, 0)?;
+    if !knows_bfd(pass, &tracker) {
+        not_found(pass, Owner::Group, "bfd", &tracker);
+    }
+    Ok(())
 }
 
 /// A line of `track_bfd`.
 pub(super) fn bfd(pass: &mut Pass<'_>, line: &Line) -> Handled {
-    let known = first_in(line, &pass.draft.bfd_instances);
-    other(pass, line, "bfd", known)
-}
-
-pub(super) fn open_process(pass: &mut Pass<'_>, line: &Line) -> Handled {
-    let name = pass.text(line, 1)?;
-    pass.draft.track_processes.push(name);
-    Ok(())
-}
-
-pub(super) fn open_file(pass: &mut Pass<'_>, line: &Line) -> Handled {
-    let name = pass.text(line, 1)?;
-    pass.draft.track_files.push(name);
+    let tracker = pass.text(line, 0)?;
+    if !knows_bfd(pass, &tracker) {
+        not_found(pass, Owner::Instance, "bfd", &tracker);
+        return Ok(());
+    }
+    let name = name(pass);
+    let twice = current(pass).is_some_and(|instance| instance.bfd.contains(&tracker));
+    if twice {
+        pass.complain(format!("({name}) duplicate track_bfd {tracker} - ignoring"));
+    } else if let Some(instance) = current(pass) {
+        instance.bfd.push(tracker);
+    }
     Ok(())
 }
 
@@ -416,7 +597,11 @@ pub(super) fn open_group(pass: &mut Pass<'_>, line: &Line) -> Handled {
     pass.draft.groups.push(GroupDraft {
         name,
         members: None,
-        notifies: Vec::new(),
+        notify: NotifyDraft::default(),
+        scripts: Vec::new(),
+        trackers: Vec::new(),
+        weights: false,
+        global: false,
     });
     Ok(())
 }
@@ -446,23 +631,27 @@ fn close_members(pass: &mut Pass<'_>, count: usize) {
     }
 }
 
-fn group_script(pass: &mut Pass<'_>, line: &Line) -> Handled {
-    let tracker = pass.text(line, 0)?;
-    if !pass
-        .draft
-        .scripts
-        .iter()
-        .any(|script| script.name == tracker)
-    {
-        let name = pass
-            .draft
-            .groups
-            .last()
-            .map(|group| group.name.clone())
-            .unwrap_or_default();
+fn group_priority_changes(pass: &mut Pass<'_>, line: &Line) -> Handled {
+    let value = match line.words.get(1) {
+        None => Some(true),
+        Some(word) => boolean(&word.bytes),
+    };
+    if value.is_none() {
+        let name = Owner::Group.name(pass);
+        let word = pass.text(line, 1)?;
         pass.complain(format!(
-            "({name}) track script {tracker} not found, ignoring..."
+            "({name}) Invalid value '{word}' for sync group notify_priority_changes specified"
         ));
+    }
+    if let Some(group) = pass.draft.groups.last_mut() {
+        group.notify.priority_changes = value.or(group.notify.priority_changes);
+    }
+    Ok(())
+}
+
+fn tracking_weight(pass: &mut Pass<'_>, _: &Line) -> Handled {
+    if let Some(group) = pass.draft.groups.last_mut() {
+        group.weights = true;
     }
     Ok(())
 }
@@ -489,94 +678,8 @@ fn global_tracking(pass: &mut Pass<'_>, _: &Line) -> Handled {
     pass.complain(format!(
         "({name}) global_tracking is deprecated. Use track_interface/script/file on the sync group"
     ));
-    Ok(())
-}
-
-/// A line of `static_ipaddress`.
-pub(super) fn static_address(pass: &mut Pass<'_>, line: &Line) -> Handled {
-    addresses::fixed(pass, line)
-}
-
-/// A line of `virtual_routes` or `static_routes`, looked over for what keepalived warns of most.
-pub(super) fn route(pass: &mut Pass<'_>, line: &Line) -> Handled {
-    const VALUES: [&[u8]; 2] = [b"src", b"to"];
-    const KINDS: [&[u8]; 5] = [b"blackhole", b"unreachable", b"prohibit", b"throw", b"nat"];
-    let mut words = line.words.iter();
-    let mut destination = None;
-    let mut device = false;
-    while let Some(word) = words.next() {
-        if KINDS.contains(&word.bytes.as_slice()) {
-            continue;
-        }
-        if word.is(b"dev") || word.is(b"oif") {
-            device = true;
-            if let Some(value) = words.next() {
-                let text = value.text();
-                if pass.env.interface(&text).is_none() && !pass.draft.global.dynamic_interfaces {
-                    pass.complain(format!(
-                        "WARNING - interface {text} for VROUTE nexthop doesn't exist"
-                    ));
-                    pass.draft.missing_interface = true;
-                }
-            }
-        } else if word.is(b"gw") {
-            pass.complain("\"gw\" for routes is deprecated. Please use \"via\"");
-            words.next();
-        } else if word.is(b"or") {
-            pass.complain("\"or\" for routes is deprecated. Please use \"nexthop\"");
-            words.next();
-        } else if VALUES.contains(&word.bytes.as_slice()) {
-            let value = words.next();
-            if word.is(b"to") {
-                destination = value;
-            }
-        } else if destination.is_none() {
-            destination = Some(word);
-        } else {
-            words.next();
-        }
-    }
-    let Some(destination) = destination else {
-        pass.complain("Route must have a destination");
-        return Ok(());
-    };
-    if !device {
-        pass.complain(format!(
-            "Warning - cannot track route {} with no interface specified, not tracking",
-            destination.text()
-        ));
-    }
-    Ok(())
-}
-
-/// A line of `virtual_rules` or `static_rules`, looked over in the same way.
-pub(super) fn rule(pass: &mut Pass<'_>, line: &Line) -> Handled {
-    const FIRST: u32 = 16384;
-    let preferred = line.words.iter().any(|word| {
-        ["preference", "order", "priority", "pref"]
-            .iter()
-            .any(|name| word.is(name.as_bytes()))
-    });
-    for pair in line.words.windows(2) {
-        if let [keyword, value] = pair
-            && (keyword.is(b"from") || keyword.is(b"to"))
-            && !value.is(b"all")
-        {
-            let text = value.text();
-            let address = text.split('/').next().unwrap_or_default();
-            if address.parse::<std::net::IpAddr>().is_err() {
-                pass.complain(format!("VRRP parsed invalid IP {text}. skipping IP..."));
-                pass.complain(format!("Invalid rule {} address {text}", keyword.text()));
-                return Ok(());
-            }
-        }
-    }
-    if !preferred {
-        let preference = FIRST.saturating_sub(pass.draft.rule_preference);
-        pass.draft.rule_preference += 1;
-        pass.complain(format!(
-            "Rule has no preference specified - setting to {preference}. This is probably not what you want."
-        ));
+    if let Some(group) = pass.draft.groups.last_mut() {
+        group.global = true;
     }
     Ok(())
 }

@@ -274,30 +274,6 @@ pub(super) fn script_timeout(pass: &mut Pass<'_>, line: &Line) -> Handled {
     Ok(())
 }
 
-pub(super) fn fifo(pass: &mut Pass<'_>, line: &Line) -> Handled {
-    if line.words.len() < 2 {
-        let keyword = line
-            .words
-            .first()
-            .map(|word| word.text().into_owned())
-            .unwrap_or_default();
-        pass.complain(format!("No {keyword} name specified"));
-    }
-    Ok(())
-}
-
-pub(super) fn fifo_script(pass: &mut Pass<'_>, line: &Line) -> Handled {
-    if line.words.len() < 2 {
-        let keyword = line
-            .words
-            .first()
-            .map(|word| word.text().into_owned())
-            .unwrap_or_default();
-        pass.complain(format!("No {keyword} specified"));
-    }
-    Ok(())
-}
-
 pub(super) fn nftables_priority(pass: &mut Pass<'_>, line: &Line) -> Handled {
     let text = pass.text(line, 1)?;
     if pass.number(signed(&text, i32::MIN, i32::MAX)).is_none() {

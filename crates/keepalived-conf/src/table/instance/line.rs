@@ -382,14 +382,23 @@ pub(super) fn rx_buffer(pass: &mut Pass<'_>, line: &Line) -> Handled {
 }
 
 pub(super) fn notify_priority_changes(pass: &mut Pass<'_>, line: &Line) -> Handled {
-    if let Some(word) = line.words.get(1)
-        && boolean(&word.bytes).is_none()
-    {
-        let name = name(pass);
-        let value = word.text();
-        pass.complain(format!(
-            "({name}) Invalid value '{value}' for notify_priority_changes specified"
-        ));
+    let Some(word) = line.words.get(1) else {
+        set(pass, |instance| {
+            instance.notify.priority_changes = Some(true)
+        });
+        return Ok(());
+    };
+    match boolean(&word.bytes) {
+        Some(value) => set(pass, |instance| {
+            instance.notify.priority_changes = Some(value);
+        }),
+        None => {
+            let name = name(pass);
+            let value = word.text();
+            pass.complain(format!(
+                "({name}) Invalid value '{value}' for notify_priority_changes specified"
+            ));
+        }
     }
     Ok(())
 }
