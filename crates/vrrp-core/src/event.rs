@@ -8,6 +8,7 @@ use crate::settings::Instance;
 
 /// The judgement on a tracked script after its rise and fall counting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "record", derive(serde::Serialize, serde::Deserialize))]
 pub enum Health {
     /// It succeeds.
     Up,
@@ -17,6 +18,7 @@ pub enum Health {
 
 /// How a tracked thing stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "record", derive(serde::Serialize, serde::Deserialize))]
 pub enum Standing {
     /// The interface is up, enough processes run.
     Up,
@@ -28,6 +30,7 @@ pub enum Standing {
 
 /// What a sync group has its members do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "record", derive(serde::Serialize, serde::Deserialize))]
 pub enum GroupEvent {
     /// Another member is at fault.
     Fault,
@@ -42,6 +45,7 @@ pub enum GroupEvent {
 /// Something that happened. Events may come in any order and any state; one
 /// that means nothing in the present state does nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "record", derive(serde::Serialize, serde::Deserialize))]
 pub enum Event {
     /// The daemon starts this router. Before it the driver tells, with
     /// [`Event::LinkUp`] or [`Event::LinkDown`] and [`Event::Source`], how

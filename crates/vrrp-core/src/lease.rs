@@ -36,6 +36,7 @@ pub const MIN_LEASE_SECONDS: u32 = 2;
 /// `vrrp_address_lease` in `global_defs`: the kernel lifetime of virtual
 /// addresses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "record", derive(serde::Serialize, serde::Deserialize))]
 pub enum Lease {
     /// The longest safe one: 3 s at `advert_int 1`.
     #[default]

@@ -26,6 +26,8 @@ mod group;
 mod lease;
 mod log;
 mod peers;
+#[cfg(feature = "record")]
+pub mod record;
 mod router;
 pub mod settings;
 mod state;

@@ -12,6 +12,7 @@ use crate::time::Duration;
 
 /// One `vrrp_instance`. [`Instance::new`] gives keepalived's defaults.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "record", derive(serde::Serialize, serde::Deserialize))]
 pub struct Instance {
     /// The name in logs and notifications.
     pub name: String,
@@ -81,6 +82,7 @@ pub struct Instance {
 
 /// `state` in the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "record", derive(serde::Serialize, serde::Deserialize))]
 pub enum Initial {
     /// `state MASTER`
     Master,
@@ -90,6 +92,7 @@ pub enum Initial {
 
 /// An address family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "record", derive(serde::Serialize, serde::Deserialize))]
 pub enum Family {
     /// IPv4
     V4,
@@ -112,6 +115,7 @@ impl Family {
 /// multicast group in the place of the destination, as keepalived made them up
 /// to 1.3.6.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "record", derive(serde::Serialize, serde::Deserialize))]
 pub enum OldChecksum {
     /// They are accepted; once one came, ours are made the same way.
     #[default]
@@ -124,6 +128,7 @@ pub enum OldChecksum {
 
 /// Whether a router decides alone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "record", derive(serde::Serialize, serde::Deserialize))]
 pub enum Sync {
     /// It does.
     #[default]
@@ -134,6 +139,7 @@ pub enum Sync {
 
 /// Whether there is any of something.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "record", derive(serde::Serialize, serde::Deserialize))]
 pub enum Configured {
     /// There is none.
     #[default]
@@ -144,6 +150,7 @@ pub enum Configured {
 
 /// Whether something is watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "record", derive(serde::Serialize, serde::Deserialize))]
 pub enum Track {
     /// Its loss is a fault.
     Yes,
@@ -153,6 +160,7 @@ pub enum Track {
 
 /// Whether a master answers an advert with one of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "record", derive(serde::Serialize, serde::Deserialize))]
 pub enum OnAdvert {
     /// Send an advert at once.
     Advertise,
@@ -162,6 +170,7 @@ pub enum OnAdvert {
 
 /// Whether a received address list must equal ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "record", derive(serde::Serialize, serde::Deserialize))]
 pub enum AddressCheck {
     /// Every advert.
     Always,
@@ -172,6 +181,7 @@ pub enum AddressCheck {
 
 /// Where adverts go and come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "record", derive(serde::Serialize, serde::Deserialize))]
 pub enum Transport {
     /// To a multicast group, with time to live 255.
     Multicast {
@@ -195,6 +205,7 @@ pub enum Transport {
 
 /// Whether a unicast advert must come from a configured peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "record", derive(serde::Serialize, serde::Deserialize))]
 pub enum SourceCheck {
     /// Only peers.
     PeersOnly,
@@ -204,6 +215,7 @@ pub enum SourceCheck {
 
 /// Whether a router of higher priority takes over from a living master.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "record", derive(serde::Serialize, serde::Deserialize))]
 pub enum Preempt {
     /// It does.
     Yes,
@@ -216,6 +228,7 @@ pub enum Preempt {
 
 /// One line of `virtual_ipaddress`.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "record", derive(serde::Serialize, serde::Deserialize))]
 pub struct Address {
     /// The address.
     pub address: IpAddr,
@@ -258,6 +271,7 @@ impl Address {
 
 /// Flags of one line of `virtual_ipaddress`, all off by default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "record", derive(serde::Serialize, serde::Deserialize))]
 pub struct AddressFlags {
     /// `home`
     pub home: bool,
@@ -275,6 +289,7 @@ pub struct AddressFlags {
 
 /// One line of `track_script`, joined with its `vrrp_script`.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "record", derive(serde::Serialize, serde::Deserialize))]
 pub struct Script {
     /// Name of the `vrrp_script`.
     pub name: String,
@@ -287,6 +302,7 @@ pub struct Script {
 
 /// One line of `track_interface`, `track_file` or `track_process`.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "record", derive(serde::Serialize, serde::Deserialize))]
 pub struct Tracker {
     /// What is tracked.
     pub kind: TrackerKind,
@@ -302,6 +318,7 @@ pub struct Tracker {
 
 /// What a [`Tracker`] tracks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "record", derive(serde::Serialize, serde::Deserialize))]
 pub enum TrackerKind {
     /// Whether an interface is up.
     Interface,
@@ -313,6 +330,7 @@ pub enum TrackerKind {
 
 /// `reverse`
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "record", derive(serde::Serialize, serde::Deserialize))]
 pub enum Sense {
     /// As written.
     Normal,
@@ -322,6 +340,7 @@ pub enum Sense {
 
 /// When and how often addresses are announced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "record", derive(serde::Serialize, serde::Deserialize))]
 pub struct Garp {
     /// `garp_master_delay`: when the second burst comes; zero for none.
     pub delay: Duration,

@@ -8,10 +8,12 @@ const NANOS_PER_SECOND: u64 = 1_000_000_000;
 
 /// A point on the driver's monotonic clock, in nanoseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "record", derive(serde::Serialize, serde::Deserialize))]
 pub struct Time(pub u64);
 
 /// A span of time in nanoseconds; 584 years at most, then it saturates.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "record", derive(serde::Serialize, serde::Deserialize))]
 pub struct Duration(pub u64);
 
 impl Time {
