@@ -11,6 +11,7 @@ use crate::ipv4::{self, Header};
 /// `recvmsg` (source address, `IPV6_PKTINFO`, `IPV6_HOPLIMIT`) and
 /// `header_len` is 0.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "record", derive(serde::Serialize, serde::Deserialize))]
 pub struct Datagram {
     /// The sender's address.
     pub source: IpAddr,

@@ -30,6 +30,7 @@ const AUTH_LEN: usize = 8;
 
 /// Protocol version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "record", derive(serde::Serialize, serde::Deserialize))]
 pub enum Version {
     /// RFC 3768: IPv4, whole seconds, an authentication field.
     V2,
@@ -73,6 +74,7 @@ impl fmt::Display for Interval {
 
 /// Authentication of version 2 (RFC 2338, 5.3.6; RFC 3768 keeps the field).
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "record", derive(serde::Serialize, serde::Deserialize))]
 pub enum Auth {
     /// Type 0. The eight data bytes are sent as zeros and not read.
     None,
@@ -153,6 +155,7 @@ pub struct Path {
 /// IPv4 only: version 2 never has a pseudo-header (RFC 3768, 5.3.8), IPv6
 /// always has one (RFC 8200, 8.1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "record", derive(serde::Serialize, serde::Deserialize))]
 pub enum Checksum {
     /// Source, destination, protocol and length: what keepalived, FRR and
     /// tshark understand by RFC 5798, 5.2.8.
@@ -212,6 +215,7 @@ pub enum Senders<'a> {
 
 /// A unicast peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "record", derive(serde::Serialize, serde::Deserialize))]
 pub struct Peer {
     /// Its address.
     pub address: IpAddr,

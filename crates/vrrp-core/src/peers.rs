@@ -21,8 +21,8 @@ pub struct PeerView {
     pub fault: Option<DecodeError>,
     /// When it came.
     pub heard: Time,
-    /// Whether an advert of this sender passed every check at any time.
-    pub known: bool,
+    /// When its last advert came that passed every check, if any did.
+    pub agreed: Option<Time>,
 }
 
 /// The senders heard, by address.
@@ -35,12 +35,15 @@ impl Peers {
         let Some(claim) = Claim::of(datagram) else {
             return;
         };
-        let known = fault.is_none() || self.knows(datagram.source);
+        let agreed = match fault {
+            None => Some(now),
+            Some(_) => self.agreed(datagram.source),
+        };
         let view = PeerView {
             claim,
             fault,
             heard: now,
-            known,
+            agreed,
         };
         if !self.0.contains_key(&datagram.source) && self.0.len() >= MOST {
             self.forget_one();
@@ -54,16 +57,21 @@ impl Peers {
         let oldest = self
             .0
             .iter()
-            .min_by_key(|(_, view)| (view.known, view.heard))
+            .min_by_key(|(_, view)| (view.agreed.is_some(), view.heard))
             .map(|(source, _)| *source);
         if let Some(oldest) = oldest {
             self.0.remove(&oldest);
         }
     }
 
+    /// When an advert of `source` passed every check, if one did.
+    pub(crate) fn agreed(&self, source: IpAddr) -> Option<Time> {
+        self.0.get(&source).and_then(|view| view.agreed)
+    }
+
     /// Whether an advert of `source` passed every check before.
     pub(crate) fn knows(&self, source: IpAddr) -> bool {
-        self.0.get(&source).is_some_and(|view| view.known)
+        self.agreed(source).is_some()
     }
 
     /// Whether the last advert of `source` had a fault.

@@ -147,6 +147,14 @@ impl VirtualRouter {
         advert: &Advert,
         error: DecodeError,
     ) -> Option<Heard> {
+        if self.speaks_ours_too(datagram.source) {
+            self.counters.advert_received += 1;
+            return Some(Heard {
+                source: datagram.source,
+                priority: advert.priority,
+                interval: interval(advert),
+            });
+        }
         if self.peers.knows(datagram.source) {
             let heard_so_before = self.peers.faulty(datagram.source);
             self.counters.dropped(&error);
@@ -173,6 +181,15 @@ impl VirtualRouter {
             self.speak_to(&advert.addresses);
         }
         None
+    }
+
+    /// The sender says each of its adverts in several lists, one of them ours:
+    /// the others are meant for somebody else, and nothing is wrong.
+    fn speaks_ours_too(&self, source: IpAddr) -> bool {
+        let window = self.settings.advert_interval.times(3).part(2);
+        self.peers
+            .agreed(source)
+            .is_some_and(|agreed| self.now.since(agreed) < window)
     }
 
     /// Whether the sender may be a keepalived that makes its checksums in the
