@@ -22,7 +22,7 @@ use crate::log::{Log, Voice};
 use crate::notify::Notifier;
 use crate::reload::{self, Prepared, Source};
 use crate::script::runner::{Report, Runner};
-use crate::track::{self, Trackers};
+use crate::track::{self, Trackers, Watched};
 use crate::wire::{Endpoint, RawWire, Wire as _};
 
 /// Kernel events taken in one turn, so that a storm of them cannot keep the timer
@@ -354,7 +354,17 @@ impl Driver {
                 let host = self.host.with(&config.global);
                 host.apply(&self.host, &self.log);
                 self.host = host;
+                for line in self.notifier.configure(&config.global) {
+                    self.log.info(&line);
+                }
+                self.watch(Watched::of(&config));
+                let repeat = config.global.states_on_reload;
                 self.engine.reload(self.clock.now(), config);
+                self.pass_notices();
+                if repeat {
+                    self.engine.repeat_states();
+                    self.pass_notices();
+                }
                 self.log.info("Reload complete");
             }
             Err(reasons) => {
@@ -368,6 +378,21 @@ impl Driver {
         notify::ready();
         if std::mem::take(&mut self.reload_again) {
             self.begin_reload();
+        }
+    }
+
+    /// Watches other files and processes; what is watched already goes on as it is.
+    fn watch(&mut self, watched: Watched) {
+        if *self.trackers.watched() == watched {
+            return;
+        }
+        match Trackers::start(watched, false) {
+            Ok(trackers) => self.trackers = trackers,
+            Err(error) => self.log.write(
+                Voice::Vrrp,
+                daemonkit::syslog::Level::Err,
+                &format!("Cannot watch files and processes: {error}"),
+            ),
         }
     }
 

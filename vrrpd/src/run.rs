@@ -18,7 +18,7 @@ use crate::log::{Log, LogSettings, Voice};
 use crate::notify::Notifier;
 use crate::reload::{self, Source};
 use crate::script::runner::Runner;
-use crate::track::{Trackers, Watched};
+use crate::track::{Report, Trackers, Watched};
 use crate::wire::RawWire;
 use crate::{host, version};
 
@@ -177,7 +177,13 @@ fn work(
             let seconds = delay.to_std().as_secs_f64();
             log.info(&format!("Delaying startup for {seconds} seconds"));
         }
-        let engine = Engine::new(
+        let mut notifier = Notifier::new(runner.work());
+        for line in notifier.configure(&config.global) {
+            log.info(&line);
+        }
+        let watched = Watched::of(&config);
+        let mut trackers = Trackers::start(watched, true).context("cannot make threads")?;
+        let mut engine = Engine::new(
             kernel,
             RawWire::new(),
             Rc::clone(log),
@@ -185,10 +191,21 @@ fn work(
             config,
             clock.now(),
         );
-        let trackers = Trackers::start(Watched::default(), true).context("cannot make threads")?;
+        // The routers start with what the trackers see now.
+        for report in trackers.first_look().await {
+            match report {
+                Report::Stands {
+                    kind,
+                    name,
+                    standing,
+                } => engine.tracker(clock.now(), kind, &name, standing),
+                Report::Line(line) => log.info(&line),
+                Report::Looked => {}
+            }
+        }
         let driver = Driver {
             engine,
-            notifier: Notifier::new(runner.work()),
+            notifier,
             runner,
             trackers,
             signals: Signals::catch().context("cannot catch signals")?,

@@ -1,5 +1,6 @@
 //! `keepalived.data`: virtual routers and scripts.
 
+use keepalived_conf::{Command, NotifyDef};
 use vrrp_core::settings::{
     Address, AddressCheck, Auth, Checksum, Family, Instance, OldChecksum, OnAdvert, Preempt, Sense,
     SourceCheck, Track, TrackerKind, Transport, Version,
@@ -41,13 +42,45 @@ fn router(out: &mut String, item: &Item<'_>) {
     addresses(out, item);
     unicast(out, settings);
     tracked(out, settings);
-    notified(out);
+    notified(out, &item.def.notify);
 }
 
-fn notified(out: &mut String) {
+/// Whom it tells.
+fn notified(out: &mut String, def: &NotifyDef) {
     line!(out, "   Using smtp notification = no");
-    line!(out, "   Notify deleted = Fault");
-    line!(out, "   Notify priority changes = false");
+    let deleted = match def.deleted {
+        None => "Fault",
+        Some(_) => "Deleted",
+    };
+    line!(out, "   Notify deleted = {deleted}");
+    scripts_told(out, def);
+    line!(out, "   Notify priority changes = {}", def.priority_changes);
+}
+
+/// The commands, each with its user.
+fn scripts_told(out: &mut String, def: &NotifyDef) {
+    for (what, script) in [
+        ("Backup state transition", &def.backup),
+        ("Master state transition", &def.master),
+        ("Fault state transition", &def.fault),
+        ("Stop state transition", &def.stop),
+        (
+            "Deleted state transition",
+            def.deleted.as_ref().unwrap_or(&None),
+        ),
+        ("Generic state transition", &def.any),
+        ("Master rx lower pri state transition", &def.lower_priority),
+    ] {
+        if let Some(Command { argv, user }) = script {
+            let words = command(argv);
+            line!(
+                out,
+                "   {what} script = {words}, uid:gid {}:{}",
+                user.uid,
+                user.gid
+            );
+        }
+    }
 }
 
 fn state(out: &mut String, item: &Item<'_>) {

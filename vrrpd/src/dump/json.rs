@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use vrrp_core::State;
 use vrrp_core::settings::{AddressCheck, Auth, OnAdvert, Preempt, Track, TrackerKind};
 
-use super::{Item, MASKED, address, stamp};
+use super::{Item, MASKED, address, command, stamp};
 
 pub(super) fn text(items: &[Item<'_>]) -> String {
     let routers: Vec<String> = items
@@ -135,7 +135,21 @@ fn data(item: &Item<'_>) -> String {
     out.raw("wantstate", state(router.state()));
     out.raw("version", settings.version.number());
     out.raw("smtp_alert", false);
-    out.raw("notify_deleted", false);
+    let notify = &item.def.notify;
+    out.raw("notify_deleted", notify.deleted.is_some());
+    for (key, script) in [
+        ("script_backup", &notify.backup),
+        ("script_master", &notify.master),
+        ("script_fault", &notify.fault),
+        ("script_stop", &notify.stop),
+        ("script_deleted", notify.deleted.as_ref().unwrap_or(&None)),
+        ("script", &notify.any),
+        ("script_master_rx_lower_pri", &notify.lower_priority),
+    ] {
+        if let Some(script) = script {
+            out.text(key, &command(&script.argv));
+        }
+    }
     let set = router.state() == State::Master;
     let lines = |list: &[vrrp_core::settings::Address]| {
         let lines: Vec<String> = list.iter().map(|item| address::text(item, set)).collect();

@@ -1,6 +1,7 @@
 use std::num::NonZeroU8;
 use std::time::{Duration as StdDuration, UNIX_EPOCH};
 
+use keepalived_conf::NotifyDef;
 use vrrp_core::settings::{
     Address, Auth, Instance, OnAdvert, Peer, Preempt, SourceCheck, Tracker, TrackerKind, Transport,
     Version,
@@ -38,6 +39,7 @@ fn with<T>(settings: Instance, show: impl FnOnce(&[Item<'_>]) -> T) -> T {
     let def = InstanceDef {
         settings: settings.clone(),
         interface_present: true,
+        notify: NotifyDef::default(),
         span: None,
     };
     let source = "10.0.0.1".parse().ok();
@@ -138,7 +140,7 @@ fn stamps_are_in_both_forms() {
 
 #[test]
 fn json_is_keepaliveds_byte_for_byte() {
-    let text = with(instance(), |items| json::text(items));
+    let text = with(instance(), json::text);
     let expected = concat!(
         r#"[{"data":{"iname":"D","dont_track_primary":0,"skip_check_adv_addr":0,"#,
         r#""strict_mode":0,"vmac_ifname":"","ifp_ifname":"eth0","master_priority":0,"#,
@@ -160,7 +162,7 @@ fn json_is_keepaliveds_byte_for_byte() {
 
 #[test]
 fn stats_are_keepaliveds_byte_for_byte() {
-    let text = with(instance(), |items| stats::text(items));
+    let text = with(instance(), stats::text);
     let expected = "\
 VRRP Instance: D
   Advertisements:

@@ -2,14 +2,15 @@
 
 use std::time::SystemTime;
 
-use keepalived_conf::Config;
+use keepalived_conf::{Config, NotifyDef};
 use netif::{Kernel, Link, View};
 use vrrp_core::settings::{Sense, Track};
-use vrrp_core::{Counters, Health, Time};
+use vrrp_core::{Counters, Health, Notification, Time};
 
 use super::slot::Slot;
 use super::{Engine, Tracked};
 use crate::dump::{self, Item};
+use crate::notify::{Notice, Occasion, Party};
 use crate::wire::Wire;
 
 impl<K: Kernel, W: Wire> Engine<K, W> {
@@ -32,6 +33,22 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
     pub(crate) fn clear_counters(&mut self) {
         for slot in &mut self.slots {
             slot.cleared = *slot.router.counters();
+        }
+    }
+
+    /// Has the FIFOs told once more how everything stands.
+    pub(crate) fn repeat_states(&mut self) {
+        for slot in &self.slots {
+            let state = Notification::Entered(slot.router.state());
+            let Some(occasion) = Occasion::of(state) else {
+                continue;
+            };
+            self.notices.push(Notice {
+                party: Party::Instance(slot.name().to_owned()),
+                orders: NotifyDef::default(),
+                occasion,
+                priority: slot.router.effective_priority(),
+            });
         }
     }
 

@@ -10,20 +10,12 @@ use keepalived_conf::env::Credentials;
 use nix::sys::stat::Mode;
 use rustix::fs::OFlags;
 
-/// A FIFO as configured.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct FifoDef {
-    /// Where it is made.
-    pub(crate) path: PathBuf,
-    /// Whose it is.
-    pub(crate) owner: Credentials,
-}
-
 /// A FIFO open for writing. It is read as well, so that a line written while nobody else
 /// reads waits in it.
 #[derive(Debug)]
 pub(crate) struct Fifo {
-    def: FifoDef,
+    path: PathBuf,
+    owner: Option<Credentials>,
     file: File,
     /// It was not there before, and goes with the daemon.
     made: bool,
@@ -32,12 +24,12 @@ pub(crate) struct Fifo {
 }
 
 impl Fifo {
-    /// Makes it, unless it is there, and opens it.
+    /// Makes it, unless it is there, for `owner` if one is named, and opens it.
     ///
     /// # Errors
     /// When it cannot be made, or something else has its name.
-    pub(crate) fn open(def: FifoDef) -> io::Result<Self> {
-        let made = match nix::unistd::mkfifo(&def.path, Mode::S_IRUSR | Mode::S_IWUSR) {
+    pub(crate) fn open(path: &Path, owner: Option<Credentials>) -> io::Result<Self> {
+        let made = match nix::unistd::mkfifo(path, Mode::S_IRUSR | Mode::S_IWUSR) {
             Ok(()) => true,
             Err(nix::errno::Errno::EEXIST) => false,
             Err(error) => return Err(error.into()),
@@ -47,43 +39,39 @@ impl Fifo {
             .read(true)
             .write(true)
             .custom_flags(flags.bits().cast_signed())
-            .open(&def.path)?;
+            .open(path)?;
         if !file.metadata()?.file_type().is_fifo() {
             return Err(io::Error::other("it exists and is no FIFO"));
         }
-        if made {
-            std::os::unix::fs::fchown(&file, Some(def.owner.uid), Some(def.owner.gid))?;
+        if let Some(owner) = owner.as_ref().filter(|_| made) {
+            std::os::unix::fs::fchown(&file, Some(owner.uid), Some(owner.gid))?;
         }
         Ok(Self {
-            def,
+            path: path.to_owned(),
+            owner,
             file,
             made,
             full: false,
         })
     }
 
-    /// What it was made from.
-    pub(crate) const fn def(&self) -> &FifoDef {
-        &self.def
-    }
-
-    /// Where it is.
-    pub(crate) fn path(&self) -> &Path {
-        &self.def.path
+    /// Whether it was made from this.
+    pub(crate) fn is(&self, path: &Path, owner: Option<&Credentials>) -> bool {
+        self.path == path && self.owner.as_ref() == owner
     }
 
     /// Writes one line, its line feed included, without ever waiting. A line that finds
     /// no room is lost; the first of a row gives a line for the log.
     pub(crate) fn write(&mut self, line: &str) -> Option<String> {
-        match self.file.write(line.as_bytes()) {
-            Ok(_) => {
+        match self.file.write_all(line.as_bytes()) {
+            Ok(()) => {
                 self.full = false;
                 None
             }
             Err(error) => {
                 let first = !std::mem::replace(&mut self.full, true);
                 first.then(|| {
-                    let path = self.path().display();
+                    let path = self.path.display();
                     let reason = osys::error_text(&error);
                     format!("Cannot write to fifo {path}, events are lost: {reason}")
                 })
@@ -95,7 +83,7 @@ impl Fifo {
     pub(crate) fn remove(self) {
         if self.made {
             // It may be gone already, and then nothing is left to do.
-            let _ = std::fs::remove_file(&self.def.path);
+            let _ = std::fs::remove_file(&self.path);
         }
     }
 }
@@ -106,21 +94,19 @@ mod tests {
     use std::io::Read as _;
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
-    fn def(path: PathBuf) -> FifoDef {
-        FifoDef {
-            path,
-            owner: Credentials {
-                uid: nix::unistd::geteuid().as_raw(),
-                gid: nix::unistd::getegid().as_raw(),
-            },
-        }
+    fn open(path: &Path) -> io::Result<Fifo> {
+        let me = Credentials {
+            uid: nix::unistd::geteuid().as_raw(),
+            gid: nix::unistd::getegid().as_raw(),
+        };
+        Fifo::open(path, Some(me))
     }
 
     #[test]
     fn lines_wait_for_their_reader_and_the_fifo_goes_with_the_daemon() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("fifo");
-        let mut fifo = Fifo::open(def(path.clone())).unwrap();
+        let mut fifo = open(&path).unwrap();
         let meta = std::fs::metadata(&path).unwrap();
         assert_eq!(meta.permissions().mode() & 0o777, 0o600);
         assert_eq!(meta.uid(), nix::unistd::geteuid().as_raw());
@@ -138,7 +124,7 @@ mod tests {
     fn without_a_reader_it_fills_up_and_nothing_waits() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("fifo");
-        let mut fifo = Fifo::open(def(path.clone())).unwrap();
+        let mut fifo = open(&path).unwrap();
         let told: Vec<String> = (0..20_000)
             .filter_map(|_| fifo.write("INSTANCE \"V\" MASTER 100\n"))
             .collect();
@@ -156,11 +142,11 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("fifo");
         nix::unistd::mkfifo(&path, Mode::S_IRWXU).unwrap();
-        Fifo::open(def(path.clone())).unwrap().remove();
+        open(&path).unwrap().remove();
         assert!(path.exists());
         let file = directory.path().join("file");
         std::fs::write(&file, "kept").unwrap();
-        let error = Fifo::open(def(file.clone())).unwrap_err();
+        let error = open(&file).unwrap_err();
         assert_eq!(error.to_string(), "it exists and is no FIFO");
         assert_eq!(std::fs::read_to_string(&file).unwrap(), "kept");
     }

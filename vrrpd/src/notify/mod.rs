@@ -10,23 +10,13 @@ pub(crate) mod queue;
 use std::ffi::OsString;
 use std::fmt;
 
-use keepalived_conf::env::Credentials;
+use keepalived_conf::{Command, FifoDef, GlobalDefs, NotifyDef};
 use tokio::sync::mpsc;
 use vrrp_core::{Notification, State};
 
 use self::fifo::Fifo;
-pub(crate) use self::fifo::FifoDef;
 use self::queue::Batch;
 use crate::script::runner::Work;
-
-/// A program, its words, and whom to run it as. No shell reads it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Command {
-    /// The program and its arguments.
-    pub(crate) argv: Vec<OsString>,
-    /// Whom to run it as.
-    pub(crate) user: Credentials,
-}
 
 /// Who changed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -106,30 +96,13 @@ impl Occasion {
     }
 }
 
-/// Whom a party tells (the `notify` keywords of its block).
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Orders {
-    pub(crate) master: Option<Command>,
-    pub(crate) backup: Option<Command>,
-    pub(crate) fault: Option<Command>,
-    pub(crate) stop: Option<Command>,
-    /// `notify_master_rx_lower_pri`
-    pub(crate) lower_priority: Option<Command>,
-    /// `notify_deleted`, with or without a script; without it a deletion is told as a fault.
-    pub(crate) deleted: Option<Option<Command>>,
-    /// `notify`
-    pub(crate) any: Option<Command>,
-    /// `notify_priority_changes`
-    pub(crate) priority_changes: bool,
-}
-
 /// One thing to tell.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Notice {
     /// Who changed.
     pub(crate) party: Party,
     /// Whom it tells.
-    pub(crate) orders: Orders,
+    pub(crate) orders: NotifyDef,
     /// What happened.
     pub(crate) occasion: Occasion,
     /// Its effective priority; not looked at for a group.
@@ -146,9 +119,12 @@ struct Plan {
 
 fn plan(notice: &Notice) -> Plan {
     let Notice { party, orders, .. } = notice;
-    let occasion = match (notice.occasion, &orders.deleted) {
-        (Occasion::Deleted, None) => Occasion::Fault,
-        (occasion, _) => occasion,
+    // Without `notify_deleted` a deletion goes by the name of a fault, and runs nothing.
+    let unasked = notice.occasion == Occasion::Deleted && orders.deleted.is_none();
+    let occasion = if unasked {
+        Occasion::Fault
+    } else {
+        notice.occasion
     };
     let priority = match party {
         Party::Instance(_) => notice.priority,
@@ -177,24 +153,16 @@ fn plan(notice: &Notice) -> Plan {
     });
     Plan {
         line,
-        first: first.clone(),
+        first: first.clone().filter(|_| !unasked),
         then,
     }
-}
-
-/// A FIFO and the program that reads it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Reader {
-    pub(crate) fifo: FifoDef,
-    /// `vrrp_notify_fifo_script`: it gets the FIFO's path as its last word.
-    pub(crate) script: Option<Command>,
 }
 
 /// The loop's hold on everything that is told.
 #[derive(Debug)]
 pub(crate) struct Notifier {
     work: mpsc::Sender<Work>,
-    readers: Vec<Reader>,
+    readers: Vec<FifoDef>,
     fifos: Vec<Fifo>,
 }
 
@@ -208,22 +176,25 @@ impl Notifier {
         }
     }
 
-    /// Opens these FIFOs and starts their programs; those that are no longer named go.
-    /// What did not change is left alone: no reader misses a line in a reload. Gives
-    /// lines for the log.
-    pub(crate) fn configure(&mut self, readers: Vec<Reader>) -> Vec<String> {
+    /// Opens the FIFOs of the configuration and starts their programs; those that are no
+    /// longer named go. What did not change is left alone: no reader misses a line in a
+    /// reload. Gives lines for the log.
+    pub(crate) fn configure(&mut self, global: &GlobalDefs) -> Vec<String> {
         let mut lines = Vec::new();
-        let before = std::mem::replace(&mut self.readers, readers);
+        let defs = [&global.fifo, &global.vrrp_fifo].into_iter().flatten();
+        let before = std::mem::replace(&mut self.readers, defs.cloned().collect());
         let mut old = std::mem::take(&mut self.fifos);
-        for reader in &self.readers {
-            let kept = old.iter().position(|fifo| *fifo.def() == reader.fifo);
+        for def in &self.readers {
+            let kept = old
+                .iter()
+                .position(|fifo| fifo.is(&def.path, def.owner.as_ref()));
             match kept.map(|at| old.swap_remove(at)) {
                 Some(fifo) => self.fifos.push(fifo),
-                None => match Fifo::open(reader.fifo.clone()) {
+                None => match Fifo::open(&def.path, def.owner.clone()) {
                     Ok(fifo) => self.fifos.push(fifo),
                     Err(error) => lines.push(format!(
                         "Unable to create notify fifo {}: {}",
-                        reader.fifo.path.display(),
+                        def.path.display(),
                         osys::error_text(&error)
                     )),
                 },
@@ -233,9 +204,9 @@ impl Notifier {
             fifo.remove();
         }
         if self.readers != before {
-            let scripts = self.readers.iter().filter_map(|reader| {
-                let mut script = reader.script.clone()?;
-                script.argv.push(reader.fifo.path.clone().into());
+            let scripts = self.readers.iter().filter_map(|def| {
+                let mut script = def.script.clone()?;
+                script.argv.push(def.path.clone().into());
                 Some(script)
             });
             lines.extend(self.hand_over(Work::Readers(scripts.collect())));

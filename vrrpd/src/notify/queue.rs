@@ -13,7 +13,9 @@ use tokio::process::Child;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::{Command, Party};
+use keepalived_conf::Command;
+
+use super::Party;
 use crate::script::launch;
 
 /// The `notify` script starts when the one for the state has ended, or so much later.
@@ -103,22 +105,29 @@ impl Queues {
         }
     }
 
-    /// Waits until everything has run, for `limit` at most, and tells what runs still to
-    /// end; what waits is forgotten.
+    /// The daemon ends: of what waits only each party's last word is still said. Waits
+    /// until all has run, for `limit` at most, and tells what runs still to end.
     pub(crate) async fn finish(&self, limit: Duration) {
-        let drained = async {
-            loop {
-                let emptied = self.shared.emptied.notified();
-                if self.shared.queues.borrow().is_empty() {
-                    return;
-                }
-                emptied.await;
-            }
-        };
-        if timeout(limit, drained).await.is_err() {
+        for queue in self.shared.queues.borrow().values() {
+            let mut waiting = queue.waiting.borrow_mut();
+            let stale = waiting.len().saturating_sub(1);
+            waiting.drain(..stale);
+        }
+        if timeout(limit, self.drained()).await.is_err() {
             for group in self.shared.groups.borrow().iter() {
                 launch::terminate(*group);
             }
+        }
+    }
+
+    /// Returns when nothing runs and nothing waits.
+    async fn drained(&self) {
+        loop {
+            let emptied = self.shared.emptied.notified();
+            if self.shared.queues.borrow().is_empty() {
+                return;
+            }
+            emptied.await;
         }
     }
 
@@ -265,7 +274,7 @@ mod tests {
             for batch in batches(&path) {
                 queues.push(batch);
             }
-            timeout(LONG, queues.finish(LONG)).await.unwrap();
+            timeout(LONG, queues.drained()).await.unwrap();
         });
         let mut said = Vec::new();
         while let Ok(line) = lines.try_recv() {
@@ -372,6 +381,28 @@ mod tests {
         assert_eq!(lines.first().unwrap(), "2");
         assert_eq!(lines.len(), DEPTH);
         assert_eq!(said.len(), 2);
+    }
+
+    #[test]
+    fn at_the_end_only_the_last_word_is_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("out");
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let (sender, _lines) = mpsc::channel(16);
+        let tasks = tokio::task::LocalSet::new();
+        tasks.block_on(&runtime, async {
+            let queues = Queues::new(sender);
+            let party = Party::Instance("V".to_owned());
+            for word in ["fault", "backup", "stop"] {
+                let script = format!("echo {word} >> {}", path.display());
+                queues.push(batch(&party, &script, None));
+            }
+            queues.finish(LONG).await;
+        });
+        assert_eq!(std::fs::read_to_string(path).unwrap(), "stop\n");
     }
 
     #[test]

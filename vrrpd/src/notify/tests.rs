@@ -1,6 +1,8 @@
 use std::io::Read as _;
 use std::path::Path;
 
+use keepalived_conf::env::Credentials;
+
 use super::*;
 
 fn command(words: &str) -> Command {
@@ -10,8 +12,8 @@ fn command(words: &str) -> Command {
     }
 }
 
-fn orders() -> Orders {
-    Orders {
+fn orders() -> NotifyDef {
+    NotifyDef {
         master: Some(command("m a b")),
         backup: Some(command("b")),
         fault: Some(command("f")),
@@ -32,7 +34,7 @@ fn words(command: Option<Command>) -> String {
     words.join(" ")
 }
 
-fn notice(party: &Party, orders: &Orders, occasion: Occasion) -> Notice {
+fn notice(party: &Party, orders: &NotifyDef, occasion: Occasion) -> Notice {
     Notice {
         party: party.clone(),
         orders: orders.clone(),
@@ -41,7 +43,7 @@ fn notice(party: &Party, orders: &Orders, occasion: Occasion) -> Notice {
     }
 }
 
-fn check(party: &Party, orders: &Orders, occasion: Occasion, expected: [&str; 3]) {
+fn check(party: &Party, orders: &NotifyDef, occasion: Occasion, expected: [&str; 3]) {
     let plan = plan(&notice(party, orders, occasion));
     let line = plan.line.unwrap_or_default();
     let got = [
@@ -99,11 +101,7 @@ fn a_deletion_is_a_fault_unless_asked_for() {
     let party = Party::Instance("V".to_owned());
     let mut orders = orders();
     orders.deleted = None;
-    let expected = [
-        "INSTANCE \"V\" FAULT 105",
-        "f",
-        "any x INSTANCE V FAULT 105",
-    ];
+    let expected = ["INSTANCE \"V\" FAULT 105", "", "any x INSTANCE V FAULT 105"];
     check(&party, &orders, Occasion::Deleted, expected);
     orders.deleted = Some(None);
     let expected = [
@@ -147,17 +145,12 @@ fn every_notification_of_a_router_has_its_occasion() {
     );
 }
 
-fn reader(path: &Path, script: Option<&str>) -> Reader {
-    Reader {
-        fifo: FifoDef {
-            path: path.to_owned(),
-            owner: Credentials {
-                uid: nix::unistd::geteuid().as_raw(),
-                gid: nix::unistd::getegid().as_raw(),
-            },
-        },
+fn reader(path: &Path, script: Option<&str>) -> Option<FifoDef> {
+    Some(FifoDef {
+        path: path.to_owned(),
+        owner: None,
         script: script.map(command),
-    }
+    })
 }
 
 fn content(path: &Path) -> String {
@@ -177,8 +170,12 @@ fn a_reload_keeps_fifos_and_readers_that_did_not_change() {
     let (kept, gone) = (directory.path().join("kept"), directory.path().join("gone"));
     let (sender, mut work) = mpsc::channel(8);
     let mut notifier = Notifier::new(sender);
-    let both = vec![reader(&kept, Some("cat -u")), reader(&gone, None)];
-    assert!(notifier.configure(both.clone()).is_empty());
+    let mut global = GlobalDefs {
+        fifo: reader(&kept, Some("cat -u")),
+        vrrp_fifo: reader(&gone, None),
+        ..GlobalDefs::default()
+    };
+    assert!(notifier.configure(&global).is_empty());
     let Work::Readers(scripts) = work.try_recv().unwrap() else {
         panic!("no readers");
     };
@@ -186,15 +183,16 @@ fn a_reload_keeps_fifos_and_readers_that_did_not_change() {
     assert_eq!(scripts[0].argv[2], kept.as_os_str());
 
     let party = Party::Instance("V".to_owned());
-    let none = Orders::default();
+    let none = NotifyDef::default();
     notifier.tell(&notice(&party, &none, Occasion::Backup));
     // The same again: nothing is started anew, and the line waits still.
-    assert!(notifier.configure(both.clone()).is_empty());
+    assert!(notifier.configure(&global).is_empty());
     assert!(work.try_recv().is_err());
     assert_eq!(content(&kept), "INSTANCE \"V\" BACKUP 105\n");
     assert_eq!(content(&gone), "INSTANCE \"V\" BACKUP 105\n");
 
-    assert!(notifier.configure(both[..1].to_vec()).is_empty());
+    global.vrrp_fifo = None;
+    assert!(notifier.configure(&global).is_empty());
     assert!(kept.exists() && !gone.exists());
     notifier.tell(&notice(&party, &none, Occasion::Master));
     assert_eq!(content(&kept), "INSTANCE \"V\" MASTER 105\n");
@@ -206,7 +204,11 @@ fn a_reload_keeps_fifos_and_readers_that_did_not_change() {
 fn a_fifo_that_cannot_be_made_is_said() {
     let (sender, _work) = mpsc::channel(8);
     let mut notifier = Notifier::new(sender);
-    let lines = notifier.configure(vec![reader(Path::new("/no/such/fifo"), None)]);
+    let global = GlobalDefs {
+        fifo: reader(Path::new("/no/such/fifo"), None),
+        ..GlobalDefs::default()
+    };
+    let lines = notifier.configure(&global);
     assert_eq!(
         lines,
         ["Unable to create notify fifo /no/such/fifo: No such file or directory"]

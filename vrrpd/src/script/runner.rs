@@ -12,12 +12,12 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use keepalived_conf::Command;
 use keepalived_conf::env::Credentials;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::launch;
-use crate::notify::Command;
 use crate::notify::queue::{Batch, Queues};
 
 /// Jobs and reports under way: each script has at most one run, which makes at most

@@ -6,9 +6,10 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
+use keepalived_conf::TrackFileDef;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
@@ -23,25 +24,8 @@ const RETRY: Duration = Duration::from_secs(1);
 /// More than any number needs.
 const LONGEST: u64 = 128;
 
-/// A `track_file` block.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct FileDef {
-    pub(crate) name: String,
-    pub(crate) path: PathBuf,
-    /// `init_file`
-    pub(crate) initial: Option<Initial>,
-}
-
-/// `init_file [VALUE] [overwrite]`
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Initial {
-    pub(crate) value: i32,
-    /// Also over a file that is there.
-    pub(crate) overwrite: bool,
-}
-
 /// Watches until nobody listens any more.
-pub(super) fn watch(defs: Vec<FileDef>, fresh: bool, tie: &Tie) -> Result<(), Unheard> {
+pub(super) fn watch(defs: Vec<TrackFileDef>, fresh: bool, tie: &Tie) -> Result<(), Unheard> {
     for def in &defs {
         if let Err(error) = initialise(def, fresh) {
             let (path, errno) = (def.path.display(), error.raw_os_error().unwrap_or_default());
@@ -89,11 +73,11 @@ pub(super) fn watch(defs: Vec<FileDef>, fresh: bool, tie: &Tie) -> Result<(), Un
     }
 }
 
-fn initialise(def: &FileDef, fresh: bool) -> std::io::Result<()> {
-    let Some(initial) = def.initial else {
+fn initialise(def: &TrackFileDef, fresh: bool) -> std::io::Result<()> {
+    let Some((value, overwrite)) = def.initial else {
         return Ok(());
     };
-    let overwrite = initial.overwrite && fresh;
+    let overwrite = overwrite && fresh;
     if !overwrite && def.path.exists() {
         return Ok(());
     }
@@ -105,7 +89,7 @@ fn initialise(def: &FileDef, fresh: bool) -> std::io::Result<()> {
         .truncate(true)
         .custom_flags(flags.bits().cast_signed())
         .open(&def.path)?;
-    std::io::Write::write_all(&mut file, format!("{}\n", initial.value).as_bytes())
+    std::io::Write::write_all(&mut file, format!("{value}\n").as_bytes())
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -162,7 +146,7 @@ fn read_notices(notices: &OwnedFd) -> Touched {
 /// A file and where changes of it show.
 #[derive(Debug)]
 struct File {
-    def: FileDef,
+    def: TrackFileDef,
     places: Vec<Place>,
     is_link: bool,
     told: Option<i32>,
@@ -176,7 +160,7 @@ struct Place {
 }
 
 impl File {
-    const fn new(def: FileDef) -> Self {
+    const fn new(def: TrackFileDef) -> Self {
         Self {
             def,
             places: Vec::new(),

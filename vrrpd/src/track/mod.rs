@@ -14,13 +14,11 @@ use std::os::fd::OwnedFd;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use keepalived_conf::{Config, TrackFileDef, TrackProcessDef};
 use rustix::pipe::PipeFlags;
 use tokio::sync::mpsc;
 use vrrp_core::Standing;
 use vrrp_core::settings::TrackerKind;
-
-pub(crate) use self::files::{FileDef, Initial};
-pub(crate) use self::processes::{ParamMatch, ProcessDef};
 
 /// Reports under way. A thread that finds no room waits for it.
 const DEPTH: usize = 256;
@@ -30,10 +28,18 @@ const FIRST_LOOK: Duration = Duration::from_secs(1);
 /// What is watched.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Watched {
-    /// `track_file` blocks.
-    pub(crate) files: Vec<FileDef>,
-    /// `vrrp_track_process` blocks.
-    pub(crate) processes: Vec<ProcessDef>,
+    files: Vec<TrackFileDef>,
+    processes: Vec<TrackProcessDef>,
+}
+
+impl Watched {
+    /// What a configuration has watched.
+    pub(crate) fn of(config: &Config) -> Self {
+        Self {
+            files: config.track_files.clone(),
+            processes: config.track_processes.clone(),
+        }
+    }
 }
 
 /// What a thread says.

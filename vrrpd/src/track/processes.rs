@@ -1,12 +1,12 @@
 //! `vrrp_track_process`: enough processes of a kind have to run.
 
 use std::collections::BTreeSet;
-use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use keepalived_conf::{ParamMatch, TrackProcessDef};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use vrrp_core::Standing;
@@ -23,77 +23,52 @@ const SHARE: u32 = 20;
 /// Longest name the kernel keeps.
 const NAME_MAX: usize = 15;
 
-/// A `vrrp_track_process` block.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ProcessDef {
-    pub(crate) name: String,
-    /// Name or path of the program.
-    pub(crate) process: PathBuf,
-    /// Arguments it must have.
-    pub(crate) params: Vec<OsString>,
-    pub(crate) param_match: Option<ParamMatch>,
-    /// At least so many.
-    pub(crate) quorum: u32,
-    /// At most so many.
-    pub(crate) quorum_max: Option<u32>,
-    pub(crate) fork_delay: Duration,
-    pub(crate) terminate_delay: Duration,
-    /// Compare the command line, not the name.
-    pub(crate) full_command: bool,
-}
-
-/// `param_match`
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ParamMatch {
-    /// The last argument may be longer.
-    Initial,
-    /// More arguments may follow.
-    Partial,
-}
-
-impl ProcessDef {
-    fn detail(&self) -> Detail {
-        let command = self.full_command
-            || !self.params.is_empty()
-            || self.param_match.is_some()
-            || self.process.as_os_str().as_bytes().contains(&b'/');
-        if command {
-            Detail::Command
-        } else {
-            Detail::Name
-        }
+/// How much of a process a block looks at.
+fn detail(def: &TrackProcessDef) -> Detail {
+    let is_path = program(def).contains(&b'/');
+    let has_params = def.command.len() > 1;
+    if def.full_command || has_params || def.param_match.is_some() || is_path {
+        Detail::Command
+    } else {
+        Detail::Name
     }
+}
 
-    fn matches(&self, process: &Process) -> bool {
-        let wanted = self.process.as_os_str().as_bytes();
-        if self.detail() == Detail::Name {
-            let wanted = wanted.get(..NAME_MAX).unwrap_or(wanted);
-            return process.name == wanted;
-        }
-        let Some((program, arguments)) = process.command.split_first() else {
-            return false;
-        };
-        if program != wanted {
-            return false;
-        }
-        let params: Vec<&[u8]> = self.params.iter().map(|word| word.as_bytes()).collect();
-        let Some((last, before)) = params.split_last() else {
-            // Without arguments `param_match` says that there must be none.
-            return self.param_match.is_none() || arguments.is_empty();
-        };
-        match self.param_match {
-            None => arguments == params,
-            Some(ParamMatch::Partial) => arguments
-                .get(..params.len())
-                .is_some_and(|first| first == params),
-            Some(ParamMatch::Initial) => {
-                arguments
-                    .get(..before.len())
-                    .is_some_and(|first| first == before)
-                    && arguments
-                        .get(before.len())
-                        .is_some_and(|argument| argument.starts_with(last))
-            }
+fn program(def: &TrackProcessDef) -> &[u8] {
+    def.command.first().map_or(&[], |word| word.as_bytes())
+}
+
+fn matches(def: &TrackProcessDef, process: &Process) -> bool {
+    let wanted = program(def);
+    if detail(def) == Detail::Name {
+        let wanted = wanted.get(..NAME_MAX).unwrap_or(wanted);
+        return process.name == wanted;
+    }
+    let Some((program, arguments)) = process.command.split_first() else {
+        return false;
+    };
+    if program != wanted {
+        return false;
+    }
+    let params = def.command.iter().skip(1);
+    let params: Vec<&[u8]> = params.map(|word| word.as_bytes()).collect();
+    let Some((last, before)) = params.split_last() else {
+        // Without arguments `param_match` says that there must be none.
+        return def.param_match.is_none() || arguments.is_empty();
+    };
+    let begins_with = |wanted: &[&[u8]]| {
+        arguments
+            .get(..wanted.len())
+            .is_some_and(|first| first == wanted)
+    };
+    match def.param_match {
+        None => arguments == params,
+        Some(ParamMatch::Partial) => begins_with(&params),
+        Some(ParamMatch::Initial) => {
+            begins_with(before)
+                && arguments
+                    .get(before.len())
+                    .is_some_and(|argument| argument.starts_with(last))
         }
     }
 }
@@ -101,7 +76,7 @@ impl ProcessDef {
 /// The processes that one block counts.
 #[derive(Debug)]
 struct Census {
-    def: ProcessDef,
+    def: TrackProcessDef,
     running: BTreeSet<u32>,
     /// What was told; `None` before the first look.
     told: Option<Standing>,
@@ -112,7 +87,7 @@ struct Census {
 }
 
 impl Census {
-    const fn new(def: ProcessDef) -> Self {
+    const fn new(def: TrackProcessDef) -> Self {
         Self {
             def,
             running: BTreeSet::new(),
@@ -150,7 +125,7 @@ impl Census {
             };
             let due = match self.pending {
                 Some((due, pending)) if pending == standing => due,
-                _ => now + delay,
+                _ => now + delay.to_std(),
             };
             if due > now {
                 self.pending = Some((due, standing));
@@ -164,7 +139,7 @@ impl Census {
 }
 
 /// Watches until nobody listens any more.
-pub(super) fn watch(defs: Vec<ProcessDef>, tie: &Tie) -> Result<(), Unheard> {
+pub(super) fn watch(defs: Vec<TrackProcessDef>, tie: &Tie) -> Result<(), Unheard> {
     let events = match connector::open() {
         Ok(socket) => Some(socket),
         Err(error) => {
@@ -235,8 +210,8 @@ struct Watch {
 }
 
 impl Watch {
-    fn new(defs: Vec<ProcessDef>) -> Self {
-        let command = defs.iter().any(|def| def.detail() == Detail::Command);
+    fn new(defs: Vec<TrackProcessDef>) -> Self {
+        let command = defs.iter().any(|def| detail(def) == Detail::Command);
         Self {
             root: Path::new("/proc").to_owned(),
             blocks: defs.into_iter().map(Census::new).collect(),
@@ -273,7 +248,7 @@ impl Watch {
             return self.forget(pid);
         };
         for block in &mut self.blocks {
-            if block.def.matches(&process) {
+            if matches(&block.def, &process) {
                 block.running.insert(pid);
             } else {
                 block.running.remove(&pid);
@@ -349,18 +324,20 @@ impl Watch {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsString;
+
     use super::*;
 
-    fn def(process: &str, params: &[&str]) -> ProcessDef {
-        ProcessDef {
+    fn def(process: &str, params: &[&str]) -> TrackProcessDef {
+        let words = std::iter::once(&process).chain(params);
+        TrackProcessDef {
             name: "tp".to_owned(),
-            process: process.into(),
-            params: params.iter().map(OsString::from).collect(),
+            command: words.map(OsString::from).collect(),
             param_match: None,
             quorum: 1,
             quorum_max: None,
-            fork_delay: Duration::ZERO,
-            terminate_delay: Duration::ZERO,
+            fork_delay: vrrp_core::Duration::ZERO,
+            terminate_delay: vrrp_core::Duration::ZERO,
             full_command: false,
         }
     }
@@ -377,10 +354,10 @@ mod tests {
 
     #[test]
     fn names_are_compared_whole_and_as_far_as_the_kernel_keeps_them() {
-        assert!(def("ssh", &[]).matches(&process("ssh", &[])));
-        assert!(!def("ssh", &[]).matches(&process("sshd", &[])));
+        assert!(matches(&def("ssh", &[]), &process("ssh", &[])));
+        assert!(!matches(&def("ssh", &[]), &process("sshd", &[])));
         let long = def("a-very-long-program-name", &[]);
-        assert!(long.matches(&process("a-very-long-pro", &[])));
+        assert!(matches(&long, &process("a-very-long-pro", &[])));
     }
 
     #[test]
@@ -391,30 +368,30 @@ mod tests {
             process("p", &command)
         };
         let exact = def("/bin/p", &["-f", "conf"]);
-        assert!(exact.matches(&run(&["-f", "conf"])));
-        assert!(!exact.matches(&run(&["-f", "conf", "-x"])));
-        assert!(!exact.matches(&run(&["-f"])));
+        assert!(matches(&exact, &run(&["-f", "conf"])));
+        assert!(!matches(&exact, &run(&["-f", "conf", "-x"])));
+        assert!(!matches(&exact, &run(&["-f"])));
         let mut partial = exact.clone();
         partial.param_match = Some(ParamMatch::Partial);
-        assert!(partial.matches(&run(&["-f", "conf", "-x"])));
-        assert!(!partial.matches(&run(&["-f", "config"])));
+        assert!(matches(&partial, &run(&["-f", "conf", "-x"])));
+        assert!(!matches(&partial, &run(&["-f", "config"])));
         let mut initial = exact;
         initial.param_match = Some(ParamMatch::Initial);
-        assert!(initial.matches(&run(&["-f", "config"])));
-        assert!(!initial.matches(&run(&["-fx", "conf"])));
+        assert!(matches(&initial, &run(&["-f", "config"])));
+        assert!(!matches(&initial, &run(&["-fx", "conf"])));
 
         let mut bare = def("/bin/p", &[]);
-        assert!(bare.matches(&run(&["-x"])));
+        assert!(matches(&bare, &run(&["-x"])));
         bare.param_match = Some(ParamMatch::Partial);
-        assert!(bare.matches(&run(&[])));
-        assert!(!bare.matches(&run(&["-x"])));
+        assert!(matches(&bare, &run(&[])));
+        assert!(!matches(&bare, &run(&["-x"])));
         let mut full = def("p", &[]);
         full.full_command = true;
-        assert!(!full.matches(&run(&[])), "the name is not looked at");
-        assert!(!full.matches(&process("p", &[])), "a kernel thread");
+        assert!(!matches(&full, &run(&[])), "the name is not looked at");
+        assert!(!matches(&full, &process("p", &[])), "a kernel thread");
     }
 
-    fn census(change: impl FnOnce(&mut ProcessDef)) -> Census {
+    fn census(change: impl FnOnce(&mut TrackProcessDef)) -> Census {
         let mut def = def("p", &[]);
         change(&mut def);
         Census::new(def)
@@ -423,7 +400,7 @@ mod tests {
     #[test]
     fn the_first_look_is_told_at_once_and_then_only_changes() {
         let now = Instant::now();
-        let mut census = census(|def| def.fork_delay = Duration::from_secs(9));
+        let mut census = census(|def| def.fork_delay = vrrp_core::Duration::from_secs(9));
         census.running.insert(1);
         assert_eq!(census.settle(now), Some(Standing::Up));
         census.running.insert(2);
@@ -436,7 +413,7 @@ mod tests {
     fn delays_bridge_a_restart() {
         let now = Instant::now();
         let second = Duration::from_secs(1);
-        let mut census = census(|def| def.terminate_delay = second * 2);
+        let mut census = census(|def| def.terminate_delay = vrrp_core::Duration::from_secs(2));
         census.running.insert(1);
         census.settle(now);
         census.running.remove(&1);
@@ -458,7 +435,7 @@ mod tests {
         let now = Instant::now();
         let mut census = census(|def| {
             def.quorum_max = Some(1);
-            def.fork_delay = Duration::from_secs(1);
+            def.fork_delay = vrrp_core::Duration::from_secs(1);
         });
         census.running.insert(1);
         assert_eq!(census.settle(now), Some(Standing::Up));

@@ -32,9 +32,9 @@ async fn stands(trackers: &mut Trackers, wanted: Standing) {
     assert!(found.is_ok(), "never {wanted:?}");
 }
 
-fn file(path: &Path, initial: Option<Initial>) -> Watched {
+fn file(path: &Path, initial: Option<(i32, bool)>) -> Watched {
     Watched {
-        files: vec![FileDef {
+        files: vec![TrackFileDef {
             name: "tf".to_owned(),
             path: path.to_owned(),
             initial,
@@ -118,12 +118,7 @@ fn a_link_is_followed_to_its_target_and_to_another() {
 fn initial_values_are_written_where_asked_for() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("f");
-    let initial = |overwrite| {
-        Some(Initial {
-            value: 7,
-            overwrite,
-        })
-    };
+    let initial = |overwrite| Some((7, overwrite));
     with(file(&path, initial(false)), async |_, known| {
         assert_eq!(known.iter().filter_map(value).collect::<Vec<_>>(), [7]);
     });
@@ -158,15 +153,14 @@ fn a_number_out_of_range_leaves_what_was() {
 fn processes_are_counted_as_they_come_and_go() {
     let title = format!("vrrpd-test-{}", std::process::id());
     let watched = Watched {
-        processes: vec![ProcessDef {
+        processes: vec![TrackProcessDef {
             name: "tp".to_owned(),
-            process: title.clone().into(),
-            params: vec!["60".into()],
+            command: vec![title.clone().into(), "60".into()],
             param_match: None,
             quorum: 2,
             quorum_max: None,
-            fork_delay: Duration::ZERO,
-            terminate_delay: Duration::ZERO,
+            fork_delay: vrrp_core::Duration::ZERO,
+            terminate_delay: vrrp_core::Duration::ZERO,
             full_command: false,
         }],
         ..Watched::default()
