@@ -149,11 +149,16 @@ impl VirtualRouter {
     ) -> Option<Heard> {
         if self.speaks_ours_too(datagram.source) {
             self.counters.advert_received += 1;
-            return Some(Heard {
+            let heard = Heard {
                 source: datagram.source,
                 priority: advert.priority,
                 interval: interval(advert),
-            });
+            };
+            // It may still be deaf to ours.
+            if self.state == State::Master && heard.priority != 0 && !self.is_better(&heard) {
+                self.speak_to(&advert.addresses);
+            }
+            return Some(heard);
         }
         if self.peers.knows(datagram.source) {
             let heard_so_before = self.peers.faulty(datagram.source);
