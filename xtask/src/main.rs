@@ -3,6 +3,7 @@
 mod bench;
 mod demo;
 mod needs;
+mod replay;
 mod report;
 mod run;
 mod sim;
@@ -28,6 +29,8 @@ enum Task {
     Bench(bench::Bench),
     /// Set up the whole pair on this machine and show it working
     Demo(demo::Options),
+    /// Tell fresh virtual routers what a daemon recorded
+    Replay(replay::Options),
     /// Run the virtual router through simulated storms
     Sim(sim::Options),
     /// Pass every test
@@ -38,6 +41,7 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().task {
         Task::Bench(task) => bench::bench(&task),
         Task::Demo(options) => demo::demo(&options),
+        Task::Replay(options) => replay::replay(&options),
         Task::Sim(options) => sim::sim(&options),
         Task::Test(options) => test::test(&options),
     };
