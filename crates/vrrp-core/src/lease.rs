@@ -9,13 +9,13 @@
 //!    advert. Addresses are refreshed together with every advert, so after the
 //!    last one they live for L: L <= D * A means that they are gone first, but
 //!    for the kernel's lateness. The kernel removes an address up to 0.3 s
-//!    after its lifetime ended; the skew, (256 - priority) / 256 s, covers
-//!    this for priorities up to about 180. For higher ones two owners may be
-//!    seen for up to 0.3 s.
+//!    after its lifetime ended, IPv4 and IPv6 alike; the skew covers this in
+//!    version 2 for priorities up to about 180. For higher ones, and in version
+//!    3 with short intervals, two owners may be seen for up to 0.3 s.
 //! 2. *No loss while alive.* L > 2 r: one late or lost refresh costs nothing.
-//! 3. *Whole seconds*, as the kernel counts them, and at least
-//!    [`MIN_LEASE_SECONDS`], because one second would end up to 20 ms early
-//!    and leave a busy machine no slack.
+//! 3. *Whole seconds*, as the kernel counts them. A single second would leave a
+//!    busy machine no slack when it is refreshed each second, so it is
+//!    [`MIN_LEASE_SECONDS`] at least unless rule 1 wants one second.
 //!
 //! So L = D * A rounded down, 3 s for `advert_int 1`, 30 s for
 //! `advert_int 10`, and r = A. For a shorter L, r is the largest A / k with
@@ -23,15 +23,28 @@
 //! advert to L + A - r, which for D = 3 is below 3 A whenever k > 1 (k = 2
 //! needs L <= 2 A, and 2 A + A / 2 < 3 A), so rule 1 still holds.
 //!
-//! Rule 1 gives way to rules 2 and 3 where both cannot hold, with
-//! `down_timer_adverts` 1 or 2: the overlap is then at most L, and
-//! [`Instance::safe_lease`] says so by being `None`.
+//! # Short intervals
+//!
+//! With D * A below two seconds L is one second, the least there is. Down to
+//! D * A = 1 s, `advert_int 0.34`, rule 1 holds. Below, the lifetime outlasts
+//! the wait of the backups: after a kill the addresses of `advert_int 0.1` are
+//! on two hosts for 0.7 s to 1 s (without a lease: until somebody comes).
+//! Nothing finer exists in the kernel, and to give an address up between two
+//! adverts of a living master would be worse; the announcements of the new
+//! owner win meanwhile. [`Instance::safe_lease`] is `None` there, so that a
+//! driver can say so.
+//!
+//! Rule 1 gives way to rules 2 and 3 as well with `down_timer_adverts` 1 or 2:
+//! the overlap is then at most L.
 
 use crate::settings::Instance;
 use crate::time::Duration;
 
-/// The shortest lifetime used, in seconds.
+/// The shortest lifetime used, in seconds, where the interval allows it; see the
+/// module's text on short intervals.
 pub const MIN_LEASE_SECONDS: u32 = 2;
+/// The shortest lifetime the kernel knows.
+const SHORTEST: u32 = 1;
 
 /// `vrrp_address_lease` in `global_defs`: the kernel lifetime of virtual
 /// addresses.
@@ -41,7 +54,8 @@ pub enum Lease {
     /// The longest safe one: 3 s at `advert_int 1`.
     #[default]
     Auto,
-    /// This many seconds, raised to [`MIN_LEASE_SECONDS`].
+    /// This many seconds, raised to what is possible: [`MIN_LEASE_SECONDS`], or
+    /// one second if a backup waits for less than that.
     Seconds(u32),
     /// Addresses are set for good.
     Off,
@@ -65,7 +79,7 @@ impl Instance {
             Lease::Seconds(seconds) => seconds,
             Lease::Off => return None,
         }
-        .max(MIN_LEASE_SECONDS);
+        .max(self.least_lease());
         let twice = self.advert_interval.times(2).as_nanos();
         let lifetime_nanos = Duration::from_secs(u64::from(lifetime)).as_nanos();
         // The smallest k with lifetime > 2 * interval / k; never zero parts.
@@ -82,7 +96,16 @@ impl Instance {
     #[must_use]
     pub fn safe_lease(&self) -> Option<u32> {
         let seconds = whole_seconds(self.silence());
-        (seconds >= MIN_LEASE_SECONDS && self.down_timer_adverts >= 3).then_some(seconds)
+        (seconds >= self.least_lease() && self.down_timer_adverts >= 3).then_some(seconds)
+    }
+
+    fn least_lease(&self) -> u32 {
+        let waits = Duration::from_secs(u64::from(MIN_LEASE_SECONDS));
+        if self.down_timer_adverts >= 3 && self.silence() < waits {
+            SHORTEST
+        } else {
+            MIN_LEASE_SECONDS
+        }
     }
 }
 
@@ -117,7 +140,13 @@ mod tests {
         assert_eq!(plan(second, 3, Lease::Off), None);
         // Shorter than the kernel can count: the least it can.
         let tenth = Duration::from_millis(100);
-        assert_eq!(plan(tenth, 3, Lease::Auto), Some((2, tenth)));
+        assert_eq!(plan(tenth, 3, Lease::Auto), Some((1, tenth)));
+        assert_eq!(
+            plan(Duration::from_millis(500), 3, Lease::Auto),
+            Some((1, Duration::from_millis(250)))
+        );
+        let longer = Duration::from_millis(700);
+        assert_eq!(plan(longer, 3, Lease::Auto), Some((2, longer)));
         assert_eq!(
             plan(second, 1, Lease::Auto),
             Some((2, Duration::from_millis(500)))
@@ -151,6 +180,23 @@ mod tests {
                     "{interval} {lease:?}: gone in time"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn short_intervals_keep_the_rules_down_to_a_third_of_a_second() {
+        for hundredths in 1..=300_u64 {
+            let advert = Duration::from_millis(hundredths * 10);
+            let (lifetime, refresh) = plan(advert, 3, Lease::Auto).unwrap();
+            let life = Duration::from_secs(u64::from(lifetime));
+            assert!(life > refresh.times(2), "{advert}: two refreshes fit");
+            assert!(refresh <= advert);
+            let after_last_advert = life + (advert - refresh);
+            assert_eq!(
+                after_last_advert <= advert.times(3),
+                hundredths >= 34,
+                "{advert}: gone in time"
+            );
         }
     }
 

@@ -12,6 +12,8 @@
 //!    lower advert with a list that overlaps with its own sends them with that
 //!    list as well. Both end after [`MEMORY`], the first also as soon as
 //!    somebody uses the new list.
+//!
+//! Who hears both lists within one interval says nothing about it.
 
 use std::net::IpAddr;
 

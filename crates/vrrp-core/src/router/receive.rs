@@ -91,7 +91,7 @@ impl VirtualRouter {
                 if lists::is_same(&advert.addresses, &self.advertised) {
                     self.list_is_shared();
                 }
-                Some(self.accepted(datagram, &advert))
+                Some(self.accepted(datagram, &advert, None))
             }
             Decoded::OtherList(advert, error) => self.other_list(datagram, &advert, error),
             Decoded::Dropped(error) => {
@@ -120,8 +120,14 @@ impl VirtualRouter {
         }
     }
 
-    fn accepted(&mut self, datagram: &Datagram, advert: &Advert) -> Heard {
-        self.peers.heard(self.now, datagram, None);
+    /// An advert that counts, be it with a `fault` that is tolerated.
+    fn accepted(
+        &mut self,
+        datagram: &Datagram,
+        advert: &Advert,
+        fault: Option<DecodeError>,
+    ) -> Heard {
+        self.peers.heard(self.now, datagram, fault);
         self.counters.advert_received += 1;
         if advert.priority == 0 {
             self.counters.priority_zero_received += 1;
@@ -169,8 +175,7 @@ impl VirtualRouter {
                     source: datagram.source,
                 });
             }
-            let heard = self.accepted(datagram, advert);
-            self.peers.heard(self.now, datagram, Some(error));
+            let heard = self.accepted(datagram, advert, Some(error));
             if self.state == State::Master && !self.is_better(&heard) {
                 self.speak_to(&advert.addresses);
             }
