@@ -12,7 +12,10 @@ use e2e::wait;
 use super::rows::{MoveRow, Pairing, Sample};
 
 /// What follows a mending is watched this long: how often the winner says who it is.
-const AFTERMATH: Duration = Duration::from_secs(2);
+const AFTERMATH: Duration = Duration::from_secs(1);
+
+/// After a split longer: a vrrpd that has not heard the loser says so all 5 s.
+const AFTER_A_SPLIT: Duration = Duration::from_millis(6500);
 
 /// From the moment the master has the address to the earliest strike: more than an advert.
 const SETTLED: f64 = 1.2;
@@ -103,7 +106,11 @@ fn measure(duel: &mut Duel, row: &MoveRow, round: usize, sample: &mut Sample) ->
         tell("none_after", Some(passage.none_after()));
         tell("two_after", Some(passage.two_after()));
         sample.two_remained = passage.two_remained();
-        wait::holds_for(AFTERMATH, || Ok(()))?;
+        let aftermath = match row.trouble {
+            Trouble::Silent => AFTER_A_SPLIT,
+            _ => AFTERMATH,
+        };
+        wait::holds_for(aftermath, || Ok(()))?;
         let announced = duel.announcements(0, passage.mended)?.len();
         sample.tell("announced", announced as f64);
     }
