@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use crate::kernel::{Error, Event, Kernel, Operation, Origin};
-use crate::model::{Address, AddressKey, AddressSpec, Link, Snapshot};
+use crate::model::{Address, AddressKey, AddressSpec, Link, Macvlan, Snapshot};
 
 #[derive(Debug, Default)]
 struct State {
@@ -136,6 +136,51 @@ impl Kernel for Fake {
         self.state.borrow_mut().perform(Operation::Remove, spec);
     }
 
+    fn make_macvlan(&mut self, link: &Macvlan) {
+        let mut state = self.state.borrow_mut();
+        let base = state
+            .links
+            .iter()
+            .find(|base| base.name == link.base)
+            .cloned();
+        let result = match base {
+            Some(base) => {
+                let index = state.links.iter().map(|link| link.index).max().unwrap_or(0) + 1;
+                let made = Link {
+                    index,
+                    name: link.name.clone(),
+                    mac: link.mac.to_vec(),
+                    ..base
+                };
+                state.links.push(made.clone());
+                state.report(Event::Link(made));
+                Ok(())
+            }
+            None => Err(Error::NoLink(link.base.clone())),
+        };
+        state.report(Event::LinkDone {
+            link: link.clone(),
+            made: true,
+            result,
+        });
+    }
+
+    fn remove_macvlan(&mut self, link: &Macvlan) {
+        let mut state = self.state.borrow_mut();
+        let gone = state.links.iter().position(|made| made.name == link.name);
+        if let Some(index) = gone.map(|at| state.links.remove(at).index) {
+            state
+                .addresses
+                .retain(|address| address.key.ifindex != index);
+            state.report(Event::LinkGone { index });
+        }
+        state.report(Event::LinkDone {
+            link: link.clone(),
+            made: false,
+            result: Ok(()),
+        });
+    }
+
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
         let mut state = self.state.borrow_mut();
         if let Some(event) = state.events.pop_front() {
@@ -153,7 +198,7 @@ impl Kernel for Fake {
         state
             .events
             .iter()
-            .any(|event| matches!(event, Event::Done { .. }))
+            .any(|event| matches!(event, Event::Done { .. } | Event::LinkDone { .. }))
     }
 }
 
@@ -167,6 +212,12 @@ impl FakeHandle {
     #[must_use]
     pub fn requests(&self) -> Vec<(Operation, AddressSpec)> {
         self.state.borrow().requests.clone()
+    }
+
+    /// The links there are now.
+    #[must_use]
+    pub fn links(&self) -> Vec<Link> {
+        self.state.borrow().links.clone()
     }
 
     /// The addresses set now.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::task::{Context, Poll};
 
-use crate::model::{Address, AddressKey, AddressSpec, Link, Snapshot};
+use crate::model::{Address, AddressKey, AddressSpec, Link, Macvlan, Snapshot};
 
 /// What a daemon's loop may ask of the kernel, and what it hears from it.
 ///
@@ -23,6 +23,16 @@ pub trait Kernel {
     /// Removes an address; of the specification only the key and the peer count.
     /// One that is already gone counts as removed.
     fn remove_address(&mut self, spec: &AddressSpec);
+
+    /// Makes a link, sets it up and the host so that it answers for its own addresses
+    /// alone. A link of its name that was left behind is replaced. Answered by one
+    /// [`Event::LinkDone`].
+    fn make_macvlan(&mut self, link: &Macvlan);
+
+    /// Removes a link that [`Kernel::make_macvlan`] made, after all requests about
+    /// addresses given before; one that is gone counts as removed. Answered by one
+    /// [`Event::LinkDone`].
+    fn remove_macvlan(&mut self, link: &Macvlan);
 
     /// The next event; `Ready(None)` once the connection to the kernel is lost for
     /// good. The first event is an [`Event::Snapshot`].
@@ -73,6 +83,15 @@ pub enum Event {
         /// By whose doing.
         origin: Origin,
     },
+    /// A link was made or removed, or could not be.
+    LinkDone {
+        /// Which.
+        link: Macvlan,
+        /// Whether it was to be made; if not, removed.
+        made: bool,
+        /// How it went.
+        result: Result<(), Error>,
+    },
     /// A request was carried out, failed, or was overtaken by a newer one.
     Done {
         /// What was asked.
@@ -96,6 +115,12 @@ pub enum Error {
     /// A refresh waited longer than the lifetime it asks for.
     #[error("refresh came too late")]
     Late,
+    /// The link to build upon is missing.
+    #[error("no interface {0}")]
+    NoLink(String),
+    /// A setting in /proc/sys was refused.
+    #[error("{0}")]
+    Setting(String),
     /// The netlink connection broke.
     #[error("netlink connection lost: {0}")]
     Connection(String),

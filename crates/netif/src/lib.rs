@@ -17,6 +17,7 @@
 
 mod fake;
 mod kernel;
+mod macvlan;
 mod model;
 mod queue;
 mod rtnl;
@@ -25,6 +26,6 @@ mod watch;
 
 pub use fake::{Fake, FakeHandle};
 pub use kernel::{Error, Event, Kernel, Operation, Origin};
-pub use model::{Address, AddressFlags, AddressKey, AddressSpec, Link, Scope, Snapshot};
+pub use model::{Address, AddressFlags, AddressKey, AddressSpec, Link, Macvlan, Scope, Snapshot};
 pub use rtnl::RtNetlink;
 pub use view::{Change, View};

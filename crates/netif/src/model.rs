@@ -163,3 +163,17 @@ pub struct Snapshot {
     /// All addresses, in the kernel's order (the first of a link is its primary).
     pub addresses: Vec<Address>,
 }
+
+/// A private macvlan on top of a link: an interface with a hardware address of its own
+/// that hears nothing of its siblings (`use_vmac`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Macvlan {
+    /// Interface name, at most 15 bytes.
+    pub name: String,
+    /// Name of the link it is made on.
+    pub base: String,
+    /// Its hardware address.
+    pub mac: [u8; 6],
+    /// Whether it carries IPv6; IPv4 alone if not.
+    pub v6: bool,
+}

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 use crate::kernel::Operation;
-use crate::model::{AddressKey, AddressSpec};
+use crate::model::{AddressKey, AddressSpec, Macvlan};
 
 /// One request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,8 +85,19 @@ impl Request {
     }
 }
 
+/// What the thread is to do next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Task {
+    Address(Request),
+    Make(Macvlan),
+    Unmake(Macvlan),
+}
+
 #[derive(Debug, Default)]
 struct Waiting {
+    /// Links to be made or removed, when no address waits: addresses are removed
+    /// before the link they are on, and set when it has been heard of.
+    links: VecDeque<Task>,
     requests: BTreeMap<AddressKey, Request>,
     order: VecDeque<AddressKey>,
     /// Requests overtaken since the last look.
@@ -128,8 +139,14 @@ impl Queue {
         self.wake.notify_one();
     }
 
+    /// Adds a link to be made or removed.
+    pub(crate) fn push_link(&self, task: Task) {
+        self.lock().links.push_back(task);
+        self.wake.notify_one();
+    }
+
     /// Waits for the next request. `None` once closed and empty.
-    pub(crate) async fn next(&self) -> Option<Request> {
+    pub(crate) async fn next(&self) -> Option<Task> {
         loop {
             let notified = self.wake.notified();
             {
@@ -137,10 +154,14 @@ impl Queue {
                 if let Some(key) = waiting.order.pop_front() {
                     let request = waiting.requests.remove(&key);
                     waiting.in_flight = request.is_some();
-                    if request.is_some() {
-                        return request;
+                    if let Some(request) = request {
+                        return Some(Task::Address(request));
                     }
                     continue;
+                }
+                if let Some(task) = waiting.links.pop_front() {
+                    waiting.in_flight = true;
+                    return Some(task);
                 }
                 if waiting.closed {
                     return None;
@@ -162,7 +183,7 @@ impl Queue {
 
     pub(crate) fn is_busy(&self) -> bool {
         let waiting = self.lock();
-        waiting.in_flight || !waiting.order.is_empty()
+        waiting.in_flight || !waiting.order.is_empty() || !waiting.links.is_empty()
     }
 
     /// No more requests come; what waits is still carried out.
@@ -204,9 +225,11 @@ mod tests {
         block_on(async {
             assert_eq!(
                 queue.next().await,
-                Some(Request::Remove(AddressSpec::new(key(1))))
+                Some(Task::Address(Request::Remove(AddressSpec::new(key(1)))))
             );
-            let second = queue.next().await.unwrap();
+            let Some(Task::Address(second)) = queue.next().await else {
+                panic!("nothing waits");
+            };
             assert_eq!((second.key(), second.operation()), (key(2), Operation::Add));
             queue.finished();
             assert!(!queue.is_busy());
@@ -244,11 +267,35 @@ mod tests {
             for request in requests {
                 queue.push(request);
             }
-            let Some(Request::Set { instead_of, .. }) = block_on(queue.next()) else {
+            let Some(Task::Address(Request::Set { instead_of, .. })) = block_on(queue.next())
+            else {
                 panic!("nothing waits");
             };
             assert_eq!(instead_of.as_ref(), expected);
         }
+    }
+
+    #[test]
+    fn a_link_goes_after_the_addresses() {
+        let link = Macvlan {
+            name: "vrrp.1".to_owned(),
+            base: "eth0".to_owned(),
+            mac: [0, 0, 0x5e, 0, 1, 1],
+            v6: false,
+        };
+        let queue = Queue::default();
+        queue.push_link(Task::Unmake(link.clone()));
+        let removal = Request::Remove(AddressSpec::new(key(1)));
+        queue.push(removal.clone());
+        queue.close();
+        block_on(async {
+            assert_eq!(queue.next().await, Some(Task::Address(removal)));
+            assert_eq!(queue.next().await, Some(Task::Unmake(link)));
+            assert!(queue.is_busy());
+            queue.finished();
+            assert!(!queue.is_busy());
+            assert_eq!(queue.next().await, None);
+        });
     }
 
     #[test]

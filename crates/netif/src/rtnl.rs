@@ -17,8 +17,9 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::kernel::{Error, Event, Kernel, Origin};
-use crate::model::{AddressKey, AddressSpec, Snapshot};
-use crate::queue::{Queue, Request};
+use crate::macvlan::Workshop;
+use crate::model::{AddressKey, AddressSpec, Macvlan, Snapshot};
+use crate::queue::{Queue, Request, Task};
 use crate::watch::{self, FOREVER, Heard, Watch};
 
 /// Events that may wait for the daemon's loop. When it does not read, the thread
@@ -82,6 +83,14 @@ impl Kernel for RtNetlink {
 
     fn remove_address(&mut self, spec: &AddressSpec) {
         self.queue.push(Request::Remove(spec.clone()));
+    }
+
+    fn make_macvlan(&mut self, link: &Macvlan) {
+        self.queue.push_link(Task::Make(link.clone()));
+    }
+
+    fn remove_macvlan(&mut self, link: &Macvlan) {
+        self.queue.push_link(Task::Unmake(link.clone()));
     }
 
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
@@ -162,6 +171,7 @@ struct Worker {
     watch: Watch,
     requests: Requests,
     events: mpsc::Sender<Event>,
+    workshop: Workshop,
     /// IPv6 removals of ours whose report is still to come: the kernel does not
     /// name the requester there.
     own_removals: Vec<AddressKey>,
@@ -177,6 +187,7 @@ impl Worker {
             watch: Watch::open()?,
             requests: Requests::open()?,
             events,
+            workshop: Workshop::default(),
             own_removals: Vec::new(),
         })
     }
@@ -190,7 +201,9 @@ impl Worker {
                 // Requests first: a flood of changes must not delay a removal.
                 biased;
                 request = queue.next() => match request {
-                    Some(request) => self.perform(queue, request).await,
+                    Some(Task::Address(request)) => self.perform(queue, request).await,
+                    Some(Task::Make(link)) => self.change_link(queue, link, true).await,
+                    Some(Task::Unmake(link)) => self.change_link(queue, link, false).await,
                     None => return,
                 },
                 heard = self.watch.next() => self.hear(heard).await,
@@ -228,6 +241,26 @@ impl Worker {
             result,
         })
         .await
+    }
+
+    async fn change_link(
+        &mut self,
+        queue: &Queue,
+        link: Macvlan,
+        made: bool,
+    ) -> Result<(), Abandoned> {
+        let handle = self.requests.handle.link();
+        let result = if made {
+            self.workshop.make(handle, &link).await
+        } else {
+            self.workshop.remove(handle, &link).await
+        };
+        // The link itself is told before its making.
+        for heard in self.watch.take_waiting().await {
+            self.hear(Ok(heard)).await?;
+        }
+        queue.finished();
+        self.send(Event::LinkDone { link, made, result }).await
     }
 
     async fn carry_out(&mut self, request: Request) -> Result<(), Error> {
