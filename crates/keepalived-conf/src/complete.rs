@@ -5,15 +5,17 @@ use std::net::IpAddr;
 use std::num::NonZeroU8;
 
 use vrrp_core::settings::{
-    Address, AddressCheck, Auth, Checksum, Family as RouterFamily, Garp, Initial, Instance, Lease,
-    OnAdvert, Preempt, Script, SourceCheck, Sync, Track, Tracker, TrackerKind, Transport, Version,
+    Address, AddressCheck, Auth, Checksum, Configured, Family as RouterFamily, Garp, Initial,
+    Instance, Lease, OnAdvert, Preempt, Script, SourceCheck, Sync, Track, Tracker, TrackerKind,
+    Transport, Version,
 };
 use vrrp_core::time::Duration;
 
 use crate::draft::{
     AddressDraft, AuthType, Family, GarpDraft, GlobalVrrp, InstanceDraft, ScriptDraft,
 };
-use crate::model::{Config, GlobalDefs, InstanceDef, ScriptDef, TrackFileDef};
+use crate::model::routes::StaticAddressDef;
+use crate::model::{Config, GlobalDefs, InstanceDef, ScriptDef, TrackFileDef, VmacDef};
 use crate::pass::Pass;
 use crate::report::Start;
 
@@ -75,9 +77,13 @@ pub(crate) fn complete(pass: &mut Pass<'_>) -> (Option<Config>, Start) {
     pass.focus = None;
     let scripts = used_scripts(pass, &settled, &groups, &ready);
     let mut defs = Vec::new();
+    let mut vmacs: Vec<String> = settled
+        .iter()
+        .filter_map(|draft| draft.vmac_name.clone())
+        .collect();
     for draft in &settled {
         let group = groups.iter().find(|group| group.has(&draft.name));
-        defs.extend(resolve(pass, draft, group, &scripts));
+        defs.extend(resolve(pass, draft, group, &scripts, &mut vmacs));
     }
     let tracks = |kind: TrackerKind, name: &str| {
         defs.iter().any(|def: &InstanceDef| {
@@ -88,7 +94,6 @@ pub(crate) fn complete(pass: &mut Pass<'_>) -> (Option<Config>, Start) {
     let config = Config {
         track_files: std::mem::take(&mut pass.draft.track_files)
             .into_iter()
-            .filter(|file| tracks(TrackerKind::File, &file.name))
             .map(|file| TrackFileDef {
                 name: file.name,
                 path: file.path.unwrap_or_default(),
@@ -104,8 +109,48 @@ pub(crate) fn complete(pass: &mut Pass<'_>) -> (Option<Config>, Start) {
         global: pass.draft.global.clone(),
         scripts,
         instances: defs,
+        static_addresses: static_addresses(pass),
+        static_routes: std::mem::take(&mut pass.draft.static_routes),
+        static_rules: std::mem::take(&mut pass.draft.static_rules),
     };
     (Some(config), start)
+}
+
+/// `static_ipaddress`, on the default interface where none is named.
+fn static_addresses(pass: &mut Pass<'_>) -> Vec<StaticAddressDef> {
+    let default = pass.draft.global.default_interface.clone();
+    let drafts = std::mem::take(&mut pass.draft.static_addresses);
+    let addresses = addresses(&drafts, &default);
+    addresses
+        .into_iter()
+        .zip(drafts)
+        .map(|(address, draft)| StaticAddressDef {
+            address,
+            track_group: draft.track_group,
+        })
+        .collect()
+}
+
+/// An address on a VMAC interface that no instance makes for its adverts.
+fn warn_of_vmac_addresses(pass: &mut Pass<'_>, draft: &InstanceDraft) {
+    let on_another = draft
+        .addresses
+        .iter()
+        .chain(&draft.excluded)
+        .any(|address| {
+            let elsewhere = address.device.is_some() && address.device != draft.interface;
+            address.use_vmac && (elsewhere || !draft.use_vmac)
+        });
+    if on_another {
+        pass.own(
+            Some(draft.span),
+            &format!(
+                "({}) 'use_vmac' of an address has no effect here",
+                draft.name
+            ),
+            "the address is set on its device; virtual MAC interfaces are made for instances",
+        );
+    }
 }
 
 /// Two instances that would take each other's adverts.
@@ -198,7 +243,9 @@ fn resolve(
     draft: &InstanceDraft,
     group: Option<&Group>,
     scripts: &[ScriptDef],
+    vmacs: &mut Vec<String>,
 ) -> Option<InstanceDef> {
+    warn_of_vmac_addresses(pass, draft);
     let global = &pass.draft.vrrp;
     let version = draft.version.unwrap_or(global.version);
     let interface = draft.interface.clone().unwrap_or_default();
@@ -259,6 +306,12 @@ fn resolve(
         (false, Some(micros)) if micros > 0 => Preempt::After(Duration::from_micros(micros)),
         (false, _) => Preempt::Yes,
     };
+    let configured = |something| match something {
+        true => Configured::Yes,
+        false => Configured::No,
+    };
+    settings.routes = configured(!draft.routes.is_empty());
+    settings.rules = configured(!draft.rules.is_empty());
     settings.addresses = addresses(&draft.addresses, &interface);
     settings.excluded = addresses(&draft.excluded, &interface);
     settings.scripts = groups::scripts(draft, group)
@@ -318,8 +371,43 @@ fn resolve(
     Some(InstanceDef {
         settings,
         interface_present: draft.interface_present,
+        routes: draft.routes.clone(),
+        rules: draft.rules.clone(),
         notify: groups::notify(&draft.notify, &pass.draft.global),
+        vmac: vmac(draft, &pass.draft.vrrp, vmacs),
+        accept: draft
+            .accept
+            .unwrap_or(!draft.strict.unwrap_or(pass.draft.vrrp.strict)),
+        strict: draft.strict.unwrap_or(pass.draft.vrrp.strict),
+        promote_secondaries: draft.promote_secondaries,
+        receive_buffer: draft.receive_buffer,
+        smtp_alert: draft.smtp_alert.unwrap_or(pass.draft.global.smtp_alert),
         span: Some(draft.span),
+    })
+}
+
+/// The interface that `use_vmac` asks for. `taken` are the names of others.
+fn vmac(draft: &InstanceDraft, global: &GlobalVrrp, taken: &mut Vec<String>) -> Option<VmacDef> {
+    let vrid = draft.vrid.filter(|_| draft.use_vmac)?;
+    let (family, standard) = match draft.family() {
+        Family::V4 => ("", 1),
+        Family::V6 => ("6", 2),
+    };
+    let prefix = global.vmac_prefix.as_deref().unwrap_or("vrrp");
+    let name = draft.vmac_name.clone().or_else(|| {
+        // As keepalived numbers those whose first name is taken.
+        std::iter::once(String::new())
+            .chain((1_u32..).map(|number| number.to_string()))
+            .map(|number| format!("{prefix}{family}{number}.{vrid}"))
+            .find(|name| !taken.contains(name))
+    })?;
+    taken.push(name.clone());
+    Some(VmacDef {
+        name,
+        mac: draft.vmac_mac.unwrap_or([0, 0, 0x5e, 0, standard, vrid]),
+        // Unicast peers know the address of the interface below.
+        xmit_base: draft.xmit_base || !draft.peers.is_empty(),
+        for_addresses: draft.vmac_addresses,
     })
 }
 

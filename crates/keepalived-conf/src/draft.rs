@@ -8,6 +8,7 @@ use cfgtext::Span;
 use vrrp_core::settings::{Address, Initial, OldChecksum, Peer, Sense, TrackerKind};
 
 use crate::env::Credentials;
+use crate::model::routes::{RouteDef, RuleDef};
 use crate::model::{Command, GlobalDefs, NotifyDef, TrackProcessDef};
 
 /// Everything read so far.
@@ -27,8 +28,13 @@ pub(crate) struct Draft {
     pub(crate) track_groups: Vec<String>,
     /// Something named an interface that does not exist.
     pub(crate) missing_interface: bool,
-    /// The preference that the next rule without one gets.
-    pub(crate) rule_preference: u32,
+    /// Rules that name no preference.
+    pub(crate) rules_without_preference: u32,
+    pub(crate) static_addresses: Vec<AddressDraft>,
+    pub(crate) static_routes: Vec<RouteDef>,
+    pub(crate) static_rules: Vec<RuleDef>,
+    /// A static address has no interface to be on.
+    pub(crate) homeless_address: bool,
 }
 
 /// Defaults that `global_defs` sets for instances.
@@ -46,6 +52,8 @@ pub(crate) struct GlobalVrrp {
     pub(crate) group4: Option<IpAddr>,
     pub(crate) group6: Option<IpAddr>,
     pub(crate) checksum_as_v2: bool,
+    /// `vmac_prefix`
+    pub(crate) vmac_prefix: Option<String>,
 }
 
 impl Default for GlobalVrrp {
@@ -63,6 +71,7 @@ impl Default for GlobalVrrp {
             group4: None,
             group6: None,
             checksum_as_v2: false,
+            vmac_prefix: None,
         }
     }
 }
@@ -179,6 +188,10 @@ pub(crate) struct ProcessDraft {
 pub(crate) struct AddressDraft {
     pub(crate) address: Address,
     pub(crate) device: Option<String>,
+    /// `use_vmac`
+    pub(crate) use_vmac: bool,
+    /// `track_group` of static addresses.
+    pub(crate) track_group: Option<String>,
 }
 
 /// One `vrrp_instance` block.
@@ -208,6 +221,8 @@ pub(crate) struct InstanceDraft {
     pub(crate) group: Option<IpAddr>,
     pub(crate) addresses: Vec<AddressDraft>,
     pub(crate) excluded: Vec<AddressDraft>,
+    pub(crate) routes: Vec<RouteDef>,
+    pub(crate) rules: Vec<RuleDef>,
     pub(crate) nopreempt: bool,
     /// Microseconds.
     pub(crate) preempt_delay: Option<u64>,
@@ -223,6 +238,10 @@ pub(crate) struct InstanceDraft {
     pub(crate) checksum_as_v2: Option<bool>,
     pub(crate) track_link: bool,
     pub(crate) use_vmac: bool,
+    pub(crate) vmac_name: Option<String>,
+    pub(crate) vmac_mac: Option<[u8; 6]>,
+    /// `use_vmac_addr`
+    pub(crate) vmac_addresses: bool,
     pub(crate) xmit_base: bool,
     /// `use_ipvlan`, and whether it names an address.
     pub(crate) ipvlan: Option<bool>,
@@ -232,6 +251,10 @@ pub(crate) struct InstanceDraft {
     pub(crate) bfd: Vec<String>,
     pub(crate) notify: NotifyDraft,
     pub(crate) lvs_sync: Option<String>,
+    pub(crate) promote_secondaries: bool,
+    /// Bytes.
+    pub(crate) receive_buffer: Option<u32>,
+    pub(crate) smtp_alert: Option<bool>,
 }
 
 impl InstanceDraft {
@@ -259,6 +282,8 @@ impl InstanceDraft {
             group: None,
             addresses: Vec::new(),
             excluded: Vec::new(),
+            routes: Vec::new(),
+            rules: Vec::new(),
             nopreempt: false,
             preempt_delay: None,
             garp: GarpDraft::default(),
@@ -273,6 +298,9 @@ impl InstanceDraft {
             checksum_as_v2: None,
             track_link: true,
             use_vmac: false,
+            vmac_name: None,
+            vmac_mac: None,
+            vmac_addresses: false,
             xmit_base: false,
             ipvlan: None,
             scripts: Vec::new(),
@@ -280,6 +308,9 @@ impl InstanceDraft {
             bfd: Vec::new(),
             notify: NotifyDraft::default(),
             lvs_sync: None,
+            promote_secondaries: false,
+            receive_buffer: None,
+            smtp_alert: None,
         }
     }
 

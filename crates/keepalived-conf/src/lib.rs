@@ -25,8 +25,8 @@ use std::path::Path;
 pub use compat::compat_markdown;
 pub use env::{Environment, FakeEnvironment, SystemEnvironment};
 pub use model::{
-    Command, Config, FifoDef, GlobalDefs, InstanceDef, NotifyDef, ParamMatch, ScriptDef,
-    SyncGroupDef, TrackFileDef, TrackProcessDef,
+    Command, Config, FifoDef, GarpGroupDef, GlobalDefs, InstanceDef, NotifyDef, ParamMatch,
+    ScriptDef, SyncGroupDef, TrackFileDef, TrackProcessDef, VmacDef,
 };
 pub use report::{Audience, Loaded, Message, Process, Start};
 
@@ -45,6 +45,8 @@ pub struct Options {
 
 /// What a keyword without its parameter makes keepalived exit with.
 const EXIT_CONFIG: u8 = 2;
+/// A configuration that cannot be run at all.
+const EXIT_UNUSABLE: u8 = 4;
 const EXIT_FAULTY: u8 = 5;
 /// Insecure scripts, and files that `include_check` misses.
 const EXIT_SECURITY: u8 = 6;
@@ -87,6 +89,8 @@ pub fn load(path: &Path, options: &Options, env: &dyn Environment) -> Loaded {
         EXIT_CONFIG
     } else if findings.insecure || findings.include_missing {
         EXIT_SECURITY
+    } else if draft.homeless_address {
+        EXIT_UNUSABLE
     } else if findings.faulty {
         EXIT_FAULTY
     } else {

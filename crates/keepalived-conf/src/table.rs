@@ -6,11 +6,14 @@ use crate::text::Line;
 
 mod addresses;
 mod checkers;
+mod encap;
 mod global;
 mod instance;
+mod iproute;
 mod notify;
 mod root;
 mod routes;
+mod rules;
 mod script;
 mod tracking;
 mod watched;

@@ -65,7 +65,7 @@ impl Environment for SystemEnvironment {
 
     fn interface(&self, name: &str) -> Option<Interface> {
         // One file a flag word: no socket is needed to ask.
-        if name.is_empty() || name.contains('/') || name.starts_with('.') {
+        if name.is_empty() || name.contains(['/', ':']) || name.starts_with('.') {
             return None;
         }
         let flags = std::fs::read_to_string(format!("/sys/class/net/{name}/flags"));

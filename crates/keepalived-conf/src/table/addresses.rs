@@ -10,11 +10,12 @@ use crate::pass::Pass;
 use crate::text::Line;
 
 use super::Handled;
-use super::instance::{MAX_INTERFACE, current, name};
+use super::instance::{current, name};
+use super::iproute::track_group;
 
 /// A line of `virtual_ipaddress`.
 pub(super) fn advertised(pass: &mut Pass<'_>, line: &Line) -> Handled {
-    let Some(draft) = read(pass, line)? else {
+    let Some(draft) = read(pass, line, false)? else {
         return Ok(());
     };
     let family = Family::of(draft.address.address);
@@ -39,7 +40,7 @@ pub(super) fn advertised(pass: &mut Pass<'_>, line: &Line) -> Handled {
 
 /// A line of `virtual_ipaddress_excluded`; families may be mixed there.
 pub(super) fn excluded(pass: &mut Pass<'_>, line: &Line) -> Handled {
-    let draft = read(pass, line)?;
+    let draft = read(pass, line, false)?;
     if let Some(instance) = current(pass) {
         instance.excluded.extend(draft);
     }
@@ -48,11 +49,24 @@ pub(super) fn excluded(pass: &mut Pass<'_>, line: &Line) -> Handled {
 
 /// A line of `static_ipaddress`.
 pub(super) fn fixed(pass: &mut Pass<'_>, line: &Line) -> Handled {
-    read(pass, line).map(|_| ())
+    let draft = read(pass, line, true)?;
+    let Some(draft) = draft else { return Ok(()) };
+    let default = &pass.draft.global.default_interface;
+    if draft.device.is_none() && pass.env.interface(default).is_none() {
+        let text = pass.text(line, 0)?;
+        pass.draft.missing_interface = true;
+        pass.draft.homeless_address = true;
+        pass.complain(format!(
+            "Static address {text} requires either an interface or default interface must exist"
+        ));
+        return Ok(());
+    }
+    pass.draft.static_addresses.push(draft);
+    Ok(())
 }
 
 /// `ADDRESS[/PREFIX]`; the prefix of a host unless it is given.
-fn address_and_prefix(pass: &mut Pass<'_>, text: &str) -> Option<(IpAddr, u8, bool)> {
+pub(super) fn address_and_prefix(pass: &mut Pass<'_>, text: &str) -> Option<(IpAddr, u8, bool)> {
     let (address, prefix) = match text.split_once('/') {
         Some((address, prefix)) => (address, Some(prefix)),
         None => (text, None),
@@ -85,7 +99,11 @@ enum Broadcast {
     Address(Ipv4Addr),
 }
 
-fn read(pass: &mut Pass<'_>, line: &Line) -> Result<Option<AddressDraft>, crate::pass::Fatal> {
+fn read(
+    pass: &mut Pass<'_>,
+    line: &Line,
+    fixed: bool,
+) -> Result<Option<AddressDraft>, crate::pass::Fatal> {
     let text = pass.text(line, 0)?;
     let Some((address, prefix, prefix_given)) = address_and_prefix(pass, &text) else {
         return Ok(None);
@@ -93,6 +111,8 @@ fn read(pass: &mut Pass<'_>, line: &Line) -> Result<Option<AddressDraft>, crate:
     let mut draft = AddressDraft {
         address: Address::new(address, prefix, ""),
         device: None,
+        use_vmac: false,
+        track_group: None,
     };
     if address.is_ipv6() {
         draft.address.flags.no_dad = true;
@@ -113,11 +133,15 @@ fn read(pass: &mut Pass<'_>, line: &Line) -> Result<Option<AddressDraft>, crate:
             "noprefixroute" => flags.no_prefix_route = true,
             "autojoin" => flags.autojoin = true,
             "no_track" => flags.no_track = true,
-            "use_vmac" => pass.own(
-                Some(word.span),
-                "'use_vmac' of an address has no effect here",
-                "virtual MAC interfaces are not made",
-            ),
+            "use_vmac" if !fixed => draft.use_vmac = true,
+            "track_group" if fixed => {
+                let Some(value) = words.next() else {
+                    pass.complain(format!("No track_group parameter specified for {text}"));
+                    return Ok(Some(draft));
+                };
+                let earlier = draft.track_group.as_ref();
+                draft.track_group = track_group(pass, &value.text(), earlier);
+            }
             "peer" if draft.address.peer.is_some() => {
                 let other = words
                     .clone()
@@ -171,7 +195,7 @@ fn take_option(
                 pass.complain(format!(
                     "Cannot specify ipaddress device more than once for {text}"
                 ));
-            } else if value.len() < MAX_INTERFACE {
+            } else {
                 if pass.env.interface(value).is_none() && !pass.draft.global.dynamic_interfaces {
                     pass.complain(format!(
                         "WARNING - interface {value} for ip address {text} doesn't exist"
@@ -179,8 +203,6 @@ fn take_option(
                     pass.draft.missing_interface = true;
                 }
                 draft.device = Some(value.to_owned());
-            } else {
-                pass.complain(format!("Interface name '{value}' too long - ignoring"));
             }
         }
         "scope" if is_ipv6 => {
@@ -194,16 +216,16 @@ fn take_option(
                 "Invalid scope '{value}' specified for {text} - ignoring"
             )),
         },
-        "label" if is_ipv6 => {
-            pass.complain(format!(
-                "Cannot specify label for IPv6 addresses ({text}) - ignoring label"
-            ));
-        }
         "label" if value.len() > MAX_LABEL => {
             pass.complain(format!(
                 "Address label {value} is longer than maximum length {MAX_LABEL} - removing address"
             ));
             return false;
+        }
+        "label" if is_ipv6 => {
+            pass.complain(format!(
+                "Cannot specify label for IPv6 addresses ({text}) - ignoring label"
+            ));
         }
         "label" => draft.address.label = Some(value.to_owned()),
         "peer" => return take_peer(pass, draft, value, prefix_given),
@@ -231,7 +253,9 @@ fn take_peer(
         return false;
     };
     if Family::of(peer) != Family::of(draft.address.address) {
-        pass.complain("Peer address does not match address family");
+        pass.complain(format!(
+            "Peer address {value} does not match address family"
+        ));
         return false;
     }
     if prefix_given {
@@ -244,9 +268,9 @@ fn take_peer(
 }
 
 /// Names and numbers of /etc/iproute2/rt_scopes that the kernel knows.
-fn scope(value: &str) -> Option<u8> {
+pub(super) fn scope(value: &str) -> Option<u8> {
     match value {
-        "global" | "universe" => Some(0),
+        "global" => Some(0),
         "site" => Some(200),
         "link" => Some(253),
         "host" => Some(254),

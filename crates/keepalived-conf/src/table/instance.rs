@@ -6,7 +6,7 @@ use crate::text::Line;
 
 use super::{
     Action, Block, Handled, Row, addresses, checkers, no_close, no_list_close, nothing, notify,
-    routes, tracking,
+    routes, rules, tracking,
 };
 
 mod garp;
@@ -14,8 +14,6 @@ mod line;
 
 pub(super) use garp::extra_interfaces;
 
-const VMAC: &str =
-    "virtual MAC interfaces are not made; adverts and addresses use the interface itself";
 const MAIL: &str = "no mail is sent; use the log";
 
 /// Names of interfaces are shorter than this.
@@ -312,24 +310,24 @@ pub(super) const ROWS: &[Row] = &[
         entry: tracking::bfd,
         close: no_list_close,
     }),
-    Row::refused(
+    Row::full(
         "virtual_routes",
         "{ ROUTE ... }",
         nothing,
-        "routes are not set",
+        "routes that the master has, as `ip route` writes them",
     )
     .with_action(Action::List {
-        entry: routes::route,
+        entry: routes::of_instance,
         close: no_list_close,
     }),
-    Row::refused(
+    Row::full(
         "virtual_rules",
         "{ RULE ... }",
         nothing,
-        "rules are not set",
+        "rules that the master has, as `ip rule` writes them",
     )
     .with_action(Action::List {
-        entry: routes::rule,
+        entry: rules::of_instance,
         close: no_list_close,
     }),
     Row::full(
@@ -381,9 +379,24 @@ pub(super) const ROWS: &[Row] = &[
         "changes of the priority are told as well",
     ),
     Row::refused("smtp_alert", "[BOOL]", line::smtp_alert, MAIL),
-    Row::refused("use_vmac", "[NAME] [MAC]", line::use_vmac, VMAC),
-    Row::refused("use_vmac_addr", "", nothing, VMAC),
-    Row::refused("vmac_xmit_base", "", line::xmit_base, VMAC),
+    Row::full(
+        "use_vmac",
+        "[NAME] [MAC]",
+        line::use_vmac,
+        "an interface with the virtual router's own hardware address",
+    ),
+    Row::full(
+        "use_vmac_addr",
+        "",
+        line::vmac_addresses,
+        "the same for addresses on other interfaces",
+    ),
+    Row::full(
+        "vmac_xmit_base",
+        "",
+        line::xmit_base,
+        "adverts leave by the interface below",
+    ),
     Row::refused(
         "use_ipvlan",
         "[NAME] [ADDRESS] [bridge|private|vepa]",
@@ -423,7 +436,7 @@ pub(super) const ROWS: &[Row] = &[
     Row::refused(
         "promote_secondaries",
         "",
-        nothing,
+        line::promote_secondaries,
         "the kernel's setting is left alone",
     ),
     Row::refused(

@@ -5,11 +5,11 @@ use crate::report::Process;
 use crate::text::Line;
 
 use super::{
-    Action, Block, Handled, Row, Status, checkers, instance, no_close, no_list_close, nothing,
-    routes, script, tracking, watched,
+    Action, Block, Handled, Row, Status, addresses, checkers, instance, no_close, no_list_close,
+    nothing, routes, rules, script, tracking, watched,
 };
 
-const LATER_ADDRESSES: &str = "addresses, routes and rules outside an instance are not set";
+const UNTRACKED: &str = "nobody watches static addresses, routes and rules";
 
 /// The keywords.
 pub(super) const ROWS: &[Row] = &[
@@ -91,13 +91,11 @@ pub(super) const ROWS: &[Row] = &[
         inside: Block::TrackFile,
         close: watched::close_file,
     }),
-    Row::refused("track_group", "NAME { ... }", nothing, LATER_ADDRESSES).with_action(
-        Action::Enter {
-            open: tracking::open_track_group,
-            inside: Block::TrackGroup,
-            close: no_close,
-        },
-    ),
+    Row::refused("track_group", "NAME { ... }", nothing, UNTRACKED).with_action(Action::Enter {
+        open: tracking::open_track_group,
+        inside: Block::TrackGroup,
+        close: no_close,
+    }),
     Row::refused(
         "garp_group",
         "{ ... }",
@@ -109,18 +107,34 @@ pub(super) const ROWS: &[Row] = &[
         inside: Block::GarpGroup,
         close: no_close,
     }),
-    Row::refused("static_ipaddress", "{ ... }", nothing, LATER_ADDRESSES).with_action(
-        Action::List {
-            entry: routes::static_address,
-            close: no_list_close,
-        },
-    ),
-    Row::refused("static_routes", "{ ... }", nothing, LATER_ADDRESSES).with_action(Action::List {
-        entry: routes::route,
+    Row::full(
+        "static_ipaddress",
+        "{ ADDRESS[/PREFIX] [OPTIONS] ... }",
+        nothing,
+        "addresses that are set as long as the daemon runs",
+    )
+    .with_action(Action::List {
+        entry: addresses::fixed,
         close: no_list_close,
     }),
-    Row::refused("static_rules", "{ ... }", nothing, LATER_ADDRESSES).with_action(Action::List {
-        entry: routes::rule,
+    Row::full(
+        "static_routes",
+        "{ ROUTE ... }",
+        nothing,
+        "routes that are set as long as the daemon runs",
+    )
+    .with_action(Action::List {
+        entry: routes::fixed,
+        close: no_list_close,
+    }),
+    Row::full(
+        "static_rules",
+        "{ RULE ... }",
+        nothing,
+        "rules that are set as long as the daemon runs",
+    )
+    .with_action(Action::List {
+        entry: rules::fixed,
         close: no_list_close,
     }),
     Row::refused(

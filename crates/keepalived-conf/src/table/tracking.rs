@@ -122,7 +122,7 @@ pub(super) const TRACK_GROUP: &[Row] = &[Row::accepted(
     "group",
     "{ INSTANCE ... }",
     nothing,
-    "addresses outside an instance are not set",
+    "nobody watches static addresses, routes and rules",
 )
 .with_action(Action::List {
     entry: nothing,

@@ -375,8 +375,9 @@ pub(super) fn rx_buffer(pass: &mut Pass<'_>, line: &Line) -> Handled {
         pass.complain(format!("({name}) invalid kernel_rx_buf_size specified"));
         return Ok(());
     };
-    if pass.number(unsigned(&word.text(), 0, u32::MAX)).is_none() {
-        pass.complain(format!("({name}) invalid kernel_rx_buf_size specified"));
+    match pass.number(unsigned(&word.text(), 0, u32::MAX)) {
+        Some(size) => set(pass, |instance| instance.receive_buffer = Some(size)),
+        None => pass.complain(format!("({name}) invalid kernel_rx_buf_size specified")),
     }
     Ok(())
 }
@@ -404,13 +405,16 @@ pub(super) fn notify_priority_changes(pass: &mut Pass<'_>, line: &Line) -> Handl
 }
 
 pub(super) fn smtp_alert(pass: &mut Pass<'_>, line: &Line) -> Handled {
-    if let Some(word) = line.words.get(1)
-        && boolean(&word.bytes).is_none()
-    {
-        pass.complain(format!(
-            "Invalid vrrp_instance smtp_alert parameter {}",
-            word.text()
-        ));
+    let value = match line.words.get(1) {
+        None => Some(true),
+        Some(word) => boolean(&word.bytes),
+    };
+    match value {
+        Some(value) => set(pass, |instance| instance.smtp_alert = Some(value)),
+        None => {
+            let text = pass.text(line, 1)?;
+            pass.complain(format!("Invalid vrrp_instance smtp_alert parameter {text}"));
+        }
     }
     Ok(())
 }
@@ -420,28 +424,43 @@ pub(super) fn use_vmac(pass: &mut Pass<'_>, line: &Line) -> Handled {
     for word in line.rest(1) {
         pass.focus = Some(word.span);
         let text = word.text();
+        if let Some(mac) = hardware_address(&text) {
+            let [first, .., kind, _] = mac;
+            if first & 1 == 1 {
+                pass.complain(format!("VMAC MAC address is multicast {text} - ignoring"));
+            } else if mac.starts_with(&[0, 0, 0x5e, 0]) && matches!(kind, 1 | 2) {
+                pass.complain(format!(
+                    "VMAC MAC address not allowed to be RFC5798 address ({text}) - ignoring"
+                ));
+            } else {
+                set(pass, |instance| instance.vmac_mac = Some(mac));
+            }
+            continue;
+        }
         if pass.env.interface(&text).is_some() {
             pass.complain(format!(
                 "({name}) interface {text} already exists and is not a private macvlan; ignoring vmac if_name"
             ));
-        }
-        let octets: Vec<Option<u8>> = text
-            .split(':')
-            .map(|part| u8::from_str_radix(part, 16).ok())
-            .collect();
-        match octets.as_slice() {
-            [Some(first), ..] if octets.len() >= 5 && first & 1 == 1 => {
-                pass.complain(format!("VMAC MAC address is multicast {text} - ignoring"));
-            }
-            [Some(0), Some(0), Some(0x5e), Some(0), Some(1 | 2), ..] => {
-                pass.complain(format!(
-                    "VMAC MAC address not allowed to be RFC5798 address ({text}) - ignoring"
-                ));
-            }
-            _ => {}
+        } else {
+            let chosen = text.into_owned();
+            set(pass, |instance| instance.vmac_name = Some(chosen));
         }
     }
     set(pass, |instance| instance.use_vmac = true);
+    Ok(())
+}
+
+/// Six numbers of up to two hexadecimal digits between colons.
+fn hardware_address(text: &str) -> Option<[u8; 6]> {
+    let octets: Option<Vec<u8>> = text
+        .split(':')
+        .map(|part| u8::from_str_radix(part, 16).ok())
+        .collect();
+    octets?.try_into().ok()
+}
+
+pub(super) fn vmac_addresses(pass: &mut Pass<'_>, _: &Line) -> Handled {
+    set(pass, |instance| instance.vmac_addresses = true);
     Ok(())
 }
 
@@ -486,6 +505,11 @@ pub(super) fn checksum_as_v2(pass: &mut Pass<'_>, line: &Line) -> Handled {
     if let Some(value) = switch(pass, line, "v3_checksum_as_v2") {
         set(pass, |instance| instance.checksum_as_v2 = Some(value));
     }
+    Ok(())
+}
+
+pub(super) fn promote_secondaries(pass: &mut Pass<'_>, _: &Line) -> Handled {
+    set(pass, |instance| instance.promote_secondaries = true);
     Ok(())
 }
 

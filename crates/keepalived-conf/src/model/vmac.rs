@@ -1,0 +1,15 @@
+//! Interfaces with a MAC address of their own.
+
+/// `use_vmac`: a macvlan interface in private mode on top of the instance's interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VmacDef {
+    /// Its name: that of `use_vmac NAME`, or made of `vmac_prefix` and the virtual router id
+    /// (`vrrp.51`, `vrrp6.51`); no two instances have the same.
+    pub name: String,
+    /// Its MAC address: that of RFC 9568, section 7.3, unless `use_vmac` gives one.
+    pub mac: [u8; 6],
+    /// `vmac_xmit_base`, or unicast: adverts go out of the interface below.
+    pub xmit_base: bool,
+    /// `use_vmac_addr`: addresses on other interfaces get VMAC interfaces there as well.
+    pub for_addresses: bool,
+}
