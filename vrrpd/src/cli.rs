@@ -77,6 +77,9 @@ pub(crate) struct Options {
     pub(crate) all_config: bool,
     #[arg(short = 'i', long = "config-id", allow_hyphen_values = true)]
     pub(crate) config_id: Option<String>,
+    /// Ours: where everything that happens is written down.
+    #[arg(long = "record", allow_hyphen_values = true)]
+    pub(crate) record: Option<PathBuf>,
     #[arg(long = "signum")]
     pub(crate) signum: Option<String>,
     /// `Some(None)`: to standard error; `Some(Some(file))`: appended to the file.
@@ -234,6 +237,8 @@ Usage: vrrpd [OPTION...]
   -i, --config-id id           Skip any configuration lines beginning '@' that don't match id
                                 or any lines beginning @^ that do match.
                                 The config-id defaults to the node name if option not used
+      --record=FILE            Write down in FILE all that the virtual routers are told and do,
+                                without passwords, to be played again
       --signum=SIGFUNC         Return signal number for STOP, RELOAD, DATA, STATS, STATS_CLEAR, JSON
   -t, --config-test[=LOG_FILE] Check the configuration for obvious errors, output to
                                 stderr by default

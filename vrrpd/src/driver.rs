@@ -28,8 +28,6 @@ use crate::wire::{Endpoint, RawWire, Wire as _};
 /// Kernel events taken in one turn, so that a storm of them cannot keep the timer
 /// from firing.
 const EVENTS_A_TURN: usize = 256;
-/// Pause before lines are sent again that the system log had no room for.
-const LOG_RETRY: std::time::Duration = std::time::Duration::from_millis(10);
 /// How long the end of the daemon waits for the system log to take its last lines.
 const LOG_LIMIT: std::time::Duration = std::time::Duration::from_millis(200);
 /// How long the stop waits for the kernel to remove the addresses.
@@ -239,7 +237,7 @@ impl Driver {
 
     /// Sleeps until something happens. Packets are looked for first.
     async fn wait(&mut self) -> Inbox {
-        let retry = self.log.is_behind().then(|| Instant::now() + LOG_RETRY);
+        let retry = self.log.retry_in().map(|pause| Instant::now() + pause);
         let deadline = self.engine.deadline();
         let deadline = deadline.map(|deadline| self.clock.instant(deadline));
         let deadline = deadline.into_iter().chain(retry).min();
@@ -412,8 +410,10 @@ impl Driver {
         let _ = tokio::time::timeout(SCRIPT_LIMIT, self.runner.stop()).await;
         self.log.info("Stopped");
         let end = Instant::now() + LOG_LIMIT;
-        while self.log.is_behind() && Instant::now() < end {
-            tokio::time::sleep(LOG_RETRY).await;
+        while let Some(pause) = self.log.retry_in()
+            && Instant::now() < end
+        {
+            tokio::time::sleep(pause).await;
             self.log.flush();
         }
         0

@@ -1,9 +1,9 @@
 //! Log lines under keepalived's two idents, to syslog and to the console.
 
 use std::borrow::Cow;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use daemonkit::syslog::{
     Backlog, DEFAULT_MAX_LEN, Destination, Facility, Format, Header, Level, Logger, Settings, Sink,
@@ -12,6 +12,10 @@ use daemonkit::syslog::{
 /// Bytes of lines that may wait for the system log: several hundred instances that all
 /// change at once.
 const BACKLOG: usize = 256 * 1024;
+
+/// Pauses before lines are sent again that the system log had no room for.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
+const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
 /// Which of keepalived's processes would have said it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +46,7 @@ pub(crate) struct Log {
     console: Option<Arc<Sink>>,
     detail: bool,
     backlog: RefCell<Backlog>,
+    pause: Cell<Duration>,
     #[cfg(test)]
     memory: RefCell<Vec<String>>,
 }
@@ -99,6 +104,7 @@ impl Log {
             console,
             detail: settings.detail,
             backlog: RefCell::new(Backlog::new(BACKLOG)),
+            pause: Cell::new(SHORTEST_PAUSE),
             #[cfg(test)]
             memory: RefCell::default(),
         }
@@ -128,16 +134,26 @@ impl Log {
         }
     }
 
-    /// Whether lines wait for room in the system log.
-    pub(crate) fn is_behind(&self) -> bool {
-        !self.backlog.borrow().is_empty()
+    /// When to try again to send what waits for room in the system log; `None` if nothing
+    /// does.
+    pub(crate) fn retry_in(&self) -> Option<Duration> {
+        (!self.backlog.borrow().is_empty()).then(|| self.pause.get())
     }
 
-    /// Tries again to send what waits.
+    /// Tries again to send what waits. A log that takes nothing is asked ever more seldom.
     pub(crate) fn flush(&self) {
-        if self.is_behind() {
-            self.backlog.borrow_mut().flush(&self.vrrp);
+        let mut backlog = self.backlog.borrow_mut();
+        if backlog.is_empty() {
+            return;
         }
+        let before = backlog.waiting();
+        backlog.flush(&self.vrrp);
+        let stuck = backlog.waiting() >= before;
+        self.pause.set(if stuck {
+            (self.pause.get() * 2).min(LONGEST_PAUSE)
+        } else {
+            SHORTEST_PAUSE
+        });
     }
 
     /// One line of the routers.
@@ -188,7 +204,6 @@ pub(crate) fn console_time(now: SystemTime) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     #[test]
     fn a_line_is_one_line_and_moves_no_cursor() {

@@ -11,6 +11,7 @@ mod host;
 mod limit;
 mod log;
 mod notify;
+mod record;
 mod reload;
 mod run;
 mod script;

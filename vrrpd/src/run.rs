@@ -16,6 +16,7 @@ use crate::driver::{Clock, Driver, Signals};
 use crate::engine::{Engine, Switches};
 use crate::log::{Log, LogSettings, Voice};
 use crate::notify::Notifier;
+use crate::record::Recorder;
 use crate::reload::{self, Source};
 use crate::script::runner::Runner;
 use crate::track::{Report, Trackers, Watched};
@@ -191,6 +192,16 @@ fn work(
             config,
             clock.now(),
         );
+        if let Some(path) = &options.record {
+            match Recorder::open(path) {
+                Ok(recorder) => engine.record(recorder),
+                Err(error) => log.write(
+                    Voice::Vrrp,
+                    Level::Warning,
+                    &format!("Cannot record to {}: {error}", path.display()),
+                ),
+            }
+        }
         // The routers start with what the trackers see now.
         for report in trackers.first_look().await {
             match report {

@@ -1,6 +1,6 @@
 //! `keepalived.data`: virtual routers and scripts.
 
-use keepalived_conf::{Command, NotifyDef};
+use keepalived_conf::{Command, InstanceDef, NotifyDef};
 use vrrp_core::settings::{
     Address, AddressCheck, Auth, Checksum, Family, Instance, OldChecksum, OnAdvert, Preempt, Sense,
     SourceCheck, Track, TrackerKind, Transport, Version,
@@ -42,12 +42,13 @@ fn router(out: &mut String, item: &Item<'_>) {
     addresses(out, item);
     unicast(out, settings);
     tracked(out, settings);
-    notified(out, &item.def.notify);
+    notified(out, item.def);
 }
 
 /// Whom it tells.
-fn notified(out: &mut String, def: &NotifyDef) {
-    line!(out, "   Using smtp notification = no");
+fn notified(out: &mut String, def: &InstanceDef) {
+    line!(out, "   Using smtp notification = {}", yes(def.smtp_alert));
+    let def = &def.notify;
     let deleted = match def.deleted {
         None => "Fault",
         Some(_) => "Deleted",
@@ -153,6 +154,9 @@ fn wire(out: &mut String, item: &Item<'_>) {
     if settings.address_check == AddressCheck::SkipSameMaster {
         line!(out, "   Skip checking advert IP addresses");
     }
+    if item.def.strict {
+        line!(out, "   Enforcing strict VRRP compliance");
+    }
     let (Transport::Multicast { source, .. } | Transport::Unicast { source, .. }) =
         &settings.transport;
     let origin = source.map_or("", |_| " (from configuration)");
@@ -215,7 +219,7 @@ fn priority(out: &mut String, item: &Item<'_>) {
             interval.as_millis()
         );
     }
-    line!(out, "   Accept = enabled");
+    line!(out, "   Accept = {}", word(item.def.accept));
     line!(
         out,
         "   Preempt = {}",
@@ -225,7 +229,14 @@ fn priority(out: &mut String, item: &Item<'_>) {
         let seconds = delay.to_std().as_secs_f64();
         line!(out, "   Preempt delay = {seconds} secs");
     }
-    line!(out, "   Promote_secondaries = disabled");
+    line!(
+        out,
+        "   Promote_secondaries = {}",
+        word(item.def.promote_secondaries)
+    );
+    if let Some(bytes) = item.def.receive_buffer {
+        line!(out, "   Kernel rx buffer size = {bytes}");
+    }
 }
 
 fn in_units(version: Version, interval: Duration) -> String {

@@ -91,7 +91,7 @@ fn data(item: &Item<'_>) -> String {
         "skip_check_adv_addr",
         u8::from(settings.address_check == AddressCheck::SkipSameMaster),
     );
-    out.raw("strict_mode", 0);
+    out.raw("strict_mode", u8::from(item.def.strict));
     out.text("vmac_ifname", "");
     out.text("ifp_ifname", &settings.interface);
     out.raw("master_priority", master.map_or(0, |claim| claim.priority));
@@ -117,14 +117,14 @@ fn data(item: &Item<'_>) -> String {
     out.raw("base_priority", settings.priority);
     out.raw("effective_priority", router.effective_priority());
     out.raw("vipset", router.state() == State::Master);
-    out.raw("promote_secondaries", false);
+    out.raw("promote_secondaries", item.def.promote_secondaries);
     let interval = settings.advert_interval.to_std().as_secs_f64();
     out.raw("adver_int", interval);
     out.raw(
         "master_adver_int",
         master.map_or(interval, |claim| super::data::interval(claim.interval)),
     );
-    out.raw("accept", 1);
+    out.raw("accept", u8::from(item.def.accept));
     out.raw("nopreempt", settings.preempt == Preempt::No);
     let delay = match settings.preempt {
         Preempt::After(delay) => delay.to_std().as_secs_f64(),
@@ -134,7 +134,7 @@ fn data(item: &Item<'_>) -> String {
     out.raw("state", state(router.state()));
     out.raw("wantstate", state(router.state()));
     out.raw("version", settings.version.number());
-    out.raw("smtp_alert", false);
+    out.raw("smtp_alert", item.def.smtp_alert);
     let notify = &item.def.notify;
     out.raw("notify_deleted", notify.deleted.is_some());
     for (key, script) in [

@@ -39,7 +39,15 @@ fn with<T>(settings: Instance, show: impl FnOnce(&[Item<'_>]) -> T) -> T {
     let def = InstanceDef {
         settings: settings.clone(),
         interface_present: true,
+        routes: Vec::new(),
+        rules: Vec::new(),
         notify: NotifyDef::default(),
+        vmac: None,
+        accept: true,
+        strict: false,
+        promote_secondaries: false,
+        receive_buffer: None,
+        smtp_alert: false,
         span: None,
     };
     let source = "10.0.0.1".parse().ok();

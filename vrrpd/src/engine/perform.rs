@@ -14,11 +14,12 @@ use vrrp_proto::ipv4::Header;
 use vrrp_proto::vrrp::{Advert, Path};
 use vrrp_proto::{arp, ipv6, ndisc};
 
-use super::slot::Leaving;
+use super::slot::{Leaving, Slot};
 use super::{Engine, slot};
 use crate::limit::Verdict;
 use crate::log::Voice;
 use crate::notify::{Notice, Occasion, Party};
+use crate::record::Recorder;
 use crate::wire::Wire;
 
 /// Whether a line may be kept back when it comes too often.
@@ -53,8 +54,16 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
         if let Some(slot) = self.slots.get_mut(index) {
             let name = &slot.settings().name;
             tracing::debug!(router = index, %name, state = ?slot.router.state(), event = kind(&event));
-            slot.router.handle(now, event);
             self.soonest = None;
+            if let Some(recorder) = &mut self.recorder {
+                let did = record(recorder, slot, now, event);
+                for action in did {
+                    self.perform(now, index, action, cause);
+                }
+                self.warn_of_record();
+                return;
+            }
+            slot.router.handle(now, event);
         }
         while let Some(action) = self
             .slots
@@ -62,6 +71,13 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
             .and_then(|slot| slot.router.poll_action())
         {
             self.perform(now, index, action, cause);
+        }
+    }
+
+    fn warn_of_record(&mut self) {
+        let warning = self.recorder.as_mut().and_then(Recorder::take_warning);
+        if let Some(warning) = warning {
+            self.log.write(Voice::Vrrp, SyslogLevel::Warning, warning);
         }
     }
 
@@ -161,7 +177,7 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
             }
         }
         if let Some((destination, error)) = failure {
-            let name = self.slots.get(index).map_or("?", slot::Slot::name);
+            let name = self.slots.get(index).map_or("?", Slot::name);
             let line = format!("({name}) cannot send advert to {destination}: {error}");
             self.log_limited(now, &line);
         }
@@ -196,7 +212,7 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
         setting: Setting,
     ) {
         let Some(spec) = slot::spec(&self.view, address, lifetime) else {
-            let name = self.slots.get(index).map_or("?", slot::Slot::name);
+            let name = self.slots.get(index).map_or("?", Slot::name);
             let line = format!(
                 "({name}) cannot set {}: no interface {}",
                 address.address, address.interface
@@ -268,6 +284,23 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
             }
         }
     }
+}
+
+/// Tells a router an event, and the record what came of it.
+fn record(recorder: &mut Recorder, slot: &mut Slot, now: Time, event: Event) -> Vec<Action> {
+    let router = &mut slot.router;
+    let number = *slot
+        .recorded
+        .get_or_insert_with(|| recorder.router(router.settings()));
+    let gone = slot.leaving.is_some() && matches!(event, Event::Stop);
+    let masked = recorder.mask(&event);
+    router.handle(now, event);
+    let did: Vec<Action> = std::iter::from_fn(|| router.poll_action()).collect();
+    recorder.told(number, now, masked, &did);
+    if gone {
+        recorder.gone(number);
+    }
+    did
 }
 
 /// What a trace calls an event: settings and packets carry the password.

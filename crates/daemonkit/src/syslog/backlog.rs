@@ -36,6 +36,11 @@ impl Backlog {
         self.waiting.is_empty() && self.lost == 0
     }
 
+    /// How many lines wait.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// Lines lost that nobody has been told of yet.
     pub const fn lost(&self) -> u64 {
         self.lost
