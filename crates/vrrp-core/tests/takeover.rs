@@ -100,6 +100,18 @@ fn nopreempt_and_preempt_delay_mean_what_they_mean() {
     let actions = bench.advert(PEER, 101);
     assert_eq!(log(&actions), ["(V) start preempt delay (10.000000)"]);
     assert_eq!(bench.wait(), Some(settings.master_down(102)));
+    // After the delay a whole Master_Down, as ever.
+    for _ in 0..9 {
+        bench.run(millis(1_000));
+        bench.advert(PEER, 101);
+    }
+    bench.run(millis(1_000));
+    let actions = bench.advert(PEER, 101);
+    assert!(log(&actions)[0].ends_with("discarding"));
+    assert_eq!(
+        bench.wait().map(|wait| wait + millis(1_000)),
+        Some(settings.master_down(102))
+    );
 }
 
 /// Another router's advert is no fall of the master.

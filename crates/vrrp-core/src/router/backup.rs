@@ -33,6 +33,8 @@ impl VirtualRouter {
         } else if self.lets_lower_be() {
             self.adopt_interval(heard);
             self.follow();
+            // Once the delay is over, it and a whole Master_Down it shall be.
+            self.obeyed = None;
         } else {
             self.log(InstanceLine::LowerDiscarded {
                 source: heard.source,
