@@ -5,12 +5,14 @@
 //! (packets, kernel events, script reports), then calls [`Engine::tick`], and
 //! sleeps until [`Engine::deadline`].
 
+mod groups;
 mod items;
 mod pacer;
 mod perform;
 mod reload;
 mod slot;
 mod trackers;
+mod vmac;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -23,11 +25,14 @@ use vrrp_core::{Duration, Event, Standing, Time};
 use vrrp_proto::Datagram;
 use vrrp_proto::vrrp::DecodeError;
 
+use self::groups::Group;
 use self::pacer::Pacer;
 use self::slot::{Ground, Slot};
+use self::vmac::Vmacs;
 use crate::limit::Limiter;
 use crate::log::{Log, Voice};
 use crate::notify::Notice;
+use crate::record::Recorder;
 use crate::script::runner::{Job, Report};
 use crate::script::{Due, Tracked};
 use crate::wire::{Audience, Endpoint, Wire};
@@ -57,15 +62,21 @@ pub(crate) struct Engine<K, W> {
     view: View,
     config: Config,
     slots: Vec<Slot>,
+    groups: Vec<Group>,
+    /// Whether groups are heard after each event: not while their members start, stop
+    /// or get other settings one by one.
+    syncing: bool,
     scripts: Vec<Tracked>,
     /// Scripts of tickets below this have been given.
     next_ticket: u64,
     jobs: Vec<Job>,
     notices: Vec<Notice>,
+    recorder: Option<Recorder>,
     /// What trackers of files and processes said last.
     standings: BTreeMap<(TrackerKind, String), Standing>,
     limiter: Limiter,
     pacer: Pacer,
+    vmacs: Vmacs,
     /// When the first router wants to be called; `None` when that has to be looked up:
     /// there are many routers, and most turns concern none of them.
     soonest: Option<Option<Time>>,
@@ -88,9 +99,10 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
         wire: W,
         log: Rc<Log>,
         switches: Switches,
-        config: Config,
+        mut config: Config,
         now: Time,
     ) -> Self {
+        vmac::move_addresses(&mut config);
         let mut engine = Self {
             kernel,
             wire,
@@ -98,13 +110,17 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
             switches,
             view: View::default(),
             slots: config.instances.iter().cloned().map(Slot::new).collect(),
+            groups: Vec::new(),
+            syncing: true,
             scripts: Vec::new(),
             next_ticket: 0,
             jobs: Vec::new(),
             notices: Vec::new(),
+            recorder: None,
             standings: BTreeMap::new(),
             limiter: Limiter::default(),
             pacer: Pacer::default(),
+            vmacs: Vmacs::default(),
             soonest: None,
             start_at: now + config.global.startup_delay,
             started: false,
@@ -113,6 +129,7 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
             setting: BTreeMap::new(),
             config,
         };
+        engine.regroup();
         for def in engine.config.scripts.clone() {
             let tracked = engine.new_script(def, now);
             engine.scripts.push(tracked);
@@ -144,6 +161,11 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
         std::mem::take(&mut self.jobs)
     }
 
+    /// Writes down from now on what the routers are told; none has been told anything yet.
+    pub(crate) fn record(&mut self, recorder: Recorder) {
+        self.recorder = Some(recorder);
+    }
+
     /// What scripts and FIFOs are to be told, in order.
     pub(crate) fn take_notices(&mut self) -> Vec<Notice> {
         std::mem::take(&mut self.notices)
@@ -159,10 +181,15 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
     /// When [`Engine::tick`] is wanted next.
     pub(crate) fn deadline(&mut self) -> Option<Time> {
         if !self.started {
-            return Some(self.start_at);
+            return Some(self.vmacs.waits_until().unwrap_or(self.start_at));
         }
         let scripts = self.scripts.iter().map(Tracked::next).min();
-        let first = [self.soonest(), scripts, self.pacer.next()];
+        let first = [
+            self.soonest(),
+            scripts,
+            self.pacer.next(),
+            self.vmacs.next(),
+        ];
         first.into_iter().flatten().min()
     }
 
@@ -194,6 +221,7 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
     /// is acted upon: an address that went and came back has not gone.
     pub(crate) fn kernel_events(&mut self, now: Time, events: &[KernelEvent]) {
         let mut changes = Vec::new();
+        let mut links_done = Vec::new();
         for event in events {
             if let KernelEvent::Done {
                 operation,
@@ -204,9 +232,15 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
                 self.request_done(*operation, *key, result);
             }
             changes.extend(self.view.apply(event));
+            if let KernelEvent::LinkDone { link, made, result } = event {
+                links_done.push((link, *made, result));
+            }
         }
         for change in &changes {
             self.changed(now, change);
+        }
+        for (link, made, result) in links_done {
+            self.vmac_done(now, link, made, result);
         }
         if !self.started {
             self.tick(now);
@@ -239,7 +273,14 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
             if now < self.start_at || !self.knows_the_host() {
                 return;
             }
+            self.survey_vmacs(now);
+            if self.vmacs.hold_the_start(now) {
+                return;
+            }
             self.start(now);
+        }
+        if self.vmacs.next().is_some_and(|retry| retry <= now) {
+            self.survey_vmacs(now);
         }
         if self.soonest().is_some_and(|soonest| soonest <= now) {
             self.tick_routers(now);
@@ -270,9 +311,8 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
     /// The daemon ends: priority 0, addresses away. The kernel answers later.
     pub(crate) fn stop(&mut self, now: Time) {
         self.stopping = true;
-        for index in 0..self.slots.len() {
-            self.handle(now, index, Event::Stop);
-        }
+        self.stop_slots(now);
+        self.remove_vmacs();
     }
 
     fn start(&mut self, now: Time) {
@@ -280,9 +320,11 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
         self.remove_leftovers();
         self.survey_interfaces(now);
         let virtual_addresses = self.virtual_addresses();
-        for index in 0..self.slots.len() {
-            self.start_slot(now, index, &virtual_addresses);
+        let all: Vec<usize> = (0..self.slots.len()).collect();
+        for index in &all {
+            self.prepare_slot(now, *index, &virtual_addresses);
         }
+        self.start_slots(now, &all);
         self.close_unused();
         for script in 0..self.scripts.len() {
             let known = self
@@ -297,11 +339,10 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
         }
     }
 
-    /// What the host has is told first, then the router starts.
-    fn start_slot(&mut self, now: Time, index: usize, virtual_addresses: &BTreeSet<IpAddr>) {
+    /// What the host has is told before a router starts.
+    fn prepare_slot(&mut self, now: Time, index: usize, virtual_addresses: &BTreeSet<IpAddr>) {
         self.survey_slot(now, index, virtual_addresses);
         self.tell_all_trackers(now, index);
-        self.handle(now, index, Event::Start);
     }
 
     /// Virtual addresses left behind by a daemon that was killed.
@@ -507,6 +548,7 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
         if !self.started {
             return;
         }
+        self.survey_vmacs(now);
         let virtual_addresses = self.virtual_addresses();
         for index in 0..self.slots.len() {
             self.survey_slot(now, index, &virtual_addresses);
@@ -549,8 +591,13 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
         let Some(slot) = self.slots.get_mut(index) else {
             return;
         };
-        let link_usable = slot.settings().interface.is_empty()
-            || slot.link(&self.view).is_some_and(Link::is_usable);
+        let vmac_usable = slot.def.vmac.as_ref().is_none_or(|vmac| {
+            let link = self.view.link_by_name(&vmac.name);
+            self.vmacs.is_made(&vmac.name) && link.is_some_and(Link::is_usable)
+        });
+        let link_usable = vmac_usable
+            && (slot.settings().interface.is_empty()
+                || slot.link(&self.view).is_some_and(Link::is_usable));
         let source = slot.source(&self.view, virtual_addresses);
         let wanted = slot.wanted_endpoint(&self.view, source);
         if wanted != slot.endpoint || slot.retry.is_some() {

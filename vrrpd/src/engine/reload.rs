@@ -9,7 +9,7 @@ use vrrp_core::settings::Transport;
 use vrrp_core::{Event, Time};
 
 use super::slot::{Leaving, Slot};
-use super::{Engine, Tracked};
+use super::{Engine, Tracked, vmac};
 use crate::advice::Adviser;
 use crate::wire::Wire;
 
@@ -19,8 +19,10 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
     /// An unchanged instance is not even told. One that changed in place keeps its
     /// state as far as the change allows. One that moved to another interface or
     /// virtual router id leaves (priority 0, addresses away) and starts anew.
-    pub(crate) fn reload(&mut self, now: Time, config: Config) {
+    pub(crate) fn reload(&mut self, now: Time, mut config: Config) {
+        vmac::move_addresses(&mut config);
         self.reload_scripts(now, &config);
+        self.syncing = false;
         let mut old = std::mem::take(&mut self.slots);
         // First what leaves, so that an address that moves from one instance to
         // another is removed before it is set.
@@ -63,16 +65,21 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
         }
         self.config = config;
         self.soonest = None;
+        self.regroup();
         if !self.started {
             return;
         }
+        self.survey_vmacs(now);
         let virtual_addresses = self.virtual_addresses();
         self.note_interfaces();
         for index in changed {
             self.reload_slot(now, index, &virtual_addresses);
         }
+        for index in &fresh {
+            self.prepare_slot(now, *index, &virtual_addresses);
+        }
+        self.start_slots(now, &fresh);
         for index in fresh {
-            self.start_slot(now, index, &virtual_addresses);
             self.tell_all_scripts(now, index);
         }
         self.survey(now);
@@ -123,6 +130,9 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
 /// Whether a new definition is the old router with other settings, as the other
 /// hosts see it. Peers may come and go.
 fn is_same_router(old: &InstanceDef, new: &InstanceDef) -> bool {
+    if old.vmac != new.vmac {
+        return false;
+    }
     let (old, new) = (&old.settings, &new.settings);
     old.name == new.name
         && old.interface == new.interface

@@ -12,7 +12,6 @@ use vrrp_core::settings::{Address, Family, Instance, TrackerKind, Transport};
 use vrrp_core::{Counters, Time, VirtualRouter};
 
 use crate::advice::Adviser;
-use crate::notify::Orders;
 use crate::wire::Endpoint;
 
 /// A virtual router in the daemon.
@@ -24,10 +23,14 @@ pub(super) struct Slot {
     pub(super) told: Option<Ground>,
     /// Where its sockets are, when they are open.
     pub(super) endpoint: Option<Endpoint>,
+    /// Its sync group's place among the groups.
+    pub(super) group: Option<usize>,
     /// When to try again to open them.
     pub(super) retry: Option<Time>,
     /// Identification of the last IP packet sent (RFC 791, 3.1).
     pub(super) ip_id: u16,
+    /// Its number in the record.
+    pub(super) recorded: Option<u64>,
     /// When it entered its state.
     pub(super) transition: Option<SystemTime>,
     /// Its counters when the statistics were cleared.
@@ -64,8 +67,10 @@ impl Slot {
             def,
             told: None,
             endpoint: None,
+            group: None,
             retry: None,
             ip_id: 0,
+            recorded: None,
             transition: None,
             cleared: Counters::default(),
             adviser: Adviser::default(),
@@ -76,11 +81,6 @@ impl Slot {
 
     pub(super) fn settings(&self) -> &Instance {
         &self.def.settings
-    }
-
-    /// Whom it tells of its changes.
-    pub(super) fn orders(&self) -> Orders {
-        Orders::default()
     }
 
     pub(super) fn name(&self) -> &str {
@@ -97,6 +97,11 @@ impl Slot {
     pub(super) fn watches(&self, interface: &str) -> bool {
         let settings = self.settings();
         settings.interface == interface
+            || self
+                .def
+                .vmac
+                .as_ref()
+                .is_some_and(|vmac| vmac.name == interface)
             || settings
                 .trackers
                 .iter()
@@ -105,6 +110,14 @@ impl Slot {
 
     pub(super) fn link<'a>(&self, view: &'a View) -> Option<&'a Link> {
         view.link_by_name(&self.settings().interface)
+    }
+
+    /// The link adverts go out of.
+    fn wire_link<'a>(&self, view: &'a View) -> Option<&'a Link> {
+        match &self.def.vmac {
+            Some(vmac) if !vmac.xmit_base => view.link_by_name(&vmac.name),
+            Some(_) | None => self.link(view),
+        }
     }
 
     /// The source address as the host stands: the configured one if it is there, or
@@ -140,7 +153,7 @@ impl Slot {
         let ifindex = if self.settings().interface.is_empty() {
             None
         } else {
-            Some(NonZeroU32::new(self.link(view)?.index)?)
+            Some(NonZeroU32::new(self.wire_link(view)?.index)?)
         };
         let listen = match (&self.settings().transport, source) {
             (Transport::Multicast { group, .. }, _) => Listen::Group(*group),

@@ -5,7 +5,7 @@ use std::num::{NonZeroU8, NonZeroU32};
 use std::task::{Context, Poll, Waker};
 
 use keepalived_conf::env::Credentials;
-use keepalived_conf::{InstanceDef, ScriptDef};
+use keepalived_conf::{InstanceDef, NotifyDef, ScriptDef};
 use netif::{AddressKey, AddressSpec, Fake, FakeHandle};
 use osys::vrrp_socket::Listen;
 use vrrp_core::State;
@@ -18,7 +18,9 @@ use vrrp_proto::vrrp::{Advert, Checksum, Interval, Path};
 use super::*;
 use crate::script::runner::End;
 
+mod groups;
 mod tracking;
+mod vmac;
 
 const OURS: Ipv4Addr = Ipv4Addr::new(10, 0, 254, 252);
 const PEER: Ipv4Addr = Ipv4Addr::new(10, 0, 254, 251);
@@ -237,6 +239,15 @@ fn config(settings: Instance) -> Config {
         instances: vec![InstanceDef {
             settings,
             interface_present: true,
+            routes: Vec::new(),
+            rules: Vec::new(),
+            notify: NotifyDef::default(),
+            vmac: None,
+            accept: true,
+            strict: false,
+            promote_secondaries: false,
+            receive_buffer: None,
+            smtp_alert: false,
             span: None,
         }],
         ..Config::default()

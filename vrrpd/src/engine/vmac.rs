@@ -1,0 +1,185 @@
+//! Virtual interfaces (`use_vmac`): made before the routers start, made again when their
+//! base comes back, removed at the end.
+
+use std::collections::BTreeMap;
+
+use daemonkit::syslog::Level;
+use keepalived_conf::{Config, InstanceDef};
+use netif::{Kernel, Macvlan};
+use vrrp_core::settings::Family;
+use vrrp_core::{Duration, Time};
+
+use super::{Engine, SOCKET_RETRY};
+use crate::log::Voice;
+use crate::wire::Wire;
+
+/// How long the start waits for interfaces to be made. A router whose interface comes
+/// later begins in FAULT.
+const MAKING: Duration = Duration::from_secs(2);
+
+/// How a virtual interface stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Asked for.
+    Making,
+    Made,
+    /// It could not be made and is tried again then.
+    Failed(Time),
+}
+
+/// All virtual interfaces.
+#[derive(Debug, Default)]
+pub(super) struct Vmacs {
+    all: BTreeMap<String, (Macvlan, Stage)>,
+    /// Until when the start waits for those being made; set when it first could not go
+    /// on.
+    patience: Option<Time>,
+}
+
+impl Vmacs {
+    /// Whether the start is to wait for interfaces that are being made.
+    pub(super) fn hold_the_start(&mut self, now: Time) -> bool {
+        let making = |(_, stage): &(Macvlan, Stage)| *stage == Stage::Making;
+        self.all.values().any(making) && now < *self.patience.get_or_insert(now + MAKING)
+    }
+
+    /// Until when the start waits, if it does.
+    pub(super) const fn waits_until(&self) -> Option<Time> {
+        self.patience
+    }
+
+    /// Whether the interface of that name has been made as it should be.
+    pub(super) fn is_made(&self, name: &str) -> bool {
+        let known = self.all.get(name);
+        known.is_some_and(|(_, stage)| *stage == Stage::Made)
+    }
+
+    /// When one that could not be made is to be tried again.
+    pub(super) fn next(&self) -> Option<Time> {
+        let failed = |(_, stage): &(Macvlan, Stage)| match stage {
+            Stage::Failed(retry) => Some(*retry),
+            Stage::Making | Stage::Made => None,
+        };
+        self.all.values().filter_map(failed).min()
+    }
+}
+
+/// Addresses without a device of their own are on the virtual interface.
+pub(super) fn move_addresses(config: &mut Config) {
+    for InstanceDef { settings, vmac, .. } in &mut config.instances {
+        let Some(vmac) = vmac else {
+            continue;
+        };
+        let all = settings.addresses.iter_mut();
+        for address in all.chain(&mut settings.excluded) {
+            if address.interface == settings.interface {
+                address.interface.clone_from(&vmac.name);
+            }
+        }
+    }
+}
+
+/// The virtual interface of an instance.
+fn macvlan(def: &InstanceDef) -> Option<Macvlan> {
+    let vmac = def.vmac.as_ref()?;
+    Some(Macvlan {
+        name: vmac.name.clone(),
+        base: def.settings.interface.clone(),
+        mac: vmac.mac,
+        v6: def.settings.family == Family::V6,
+    })
+}
+
+impl<K: Kernel, W: Wire> Engine<K, W> {
+    /// Asks for the interfaces that are configured and not there, and has those removed
+    /// that are configured no more.
+    pub(super) fn survey_vmacs(&mut self, now: Time) {
+        if self.stopping {
+            return;
+        }
+        let wanted: Vec<Macvlan> = self.config.instances.iter().filter_map(macvlan).collect();
+        let view = &self.view;
+        let kernel = &mut self.kernel;
+        self.vmacs.all.retain(|_, (link, stage)| {
+            let stays = wanted.contains(link);
+            if !stays {
+                kernel.remove_macvlan(link);
+            }
+            // One that went with its base is made anew when that is back.
+            let there = match stage {
+                Stage::Making => true,
+                Stage::Made => view.link_by_name(&link.name).is_some(),
+                Stage::Failed(_) => view.link_by_name(&link.base).is_some(),
+            };
+            stays && there
+        });
+        for link in wanted {
+            let due = match self.vmacs.all.get(&link.name) {
+                None => true,
+                Some((_, Stage::Failed(retry))) => *retry <= now,
+                Some((_, Stage::Making | Stage::Made)) => false,
+            };
+            if due && view.link_by_name(&link.base).is_some() {
+                kernel.make_macvlan(&link);
+                let name = link.name.clone();
+                self.vmacs.all.insert(name, (link, Stage::Making));
+            }
+        }
+    }
+
+    /// The kernel's answer.
+    pub(super) fn vmac_done(
+        &mut self,
+        now: Time,
+        link: &Macvlan,
+        made: bool,
+        result: &Result<(), netif::Error>,
+    ) {
+        let all = self.config.instances.iter();
+        let of = |def: &&InstanceDef| def.vmac.as_ref().is_some_and(|it| it.name == link.name);
+        let owner = all.clone().find(of).map(|def| def.settings.name.clone());
+        let owner = owner.as_deref().unwrap_or("?");
+        let name = &link.name;
+        let (level, line) = match (made, result) {
+            (true, Ok(())) => (
+                Level::Info,
+                format!("({owner}): Success creating VMAC interface {name}"),
+            ),
+            (true, Err(error)) => (
+                Level::Err,
+                format!("({owner}): Unable to create VMAC interface {name}: {error}"),
+            ),
+            (false, Ok(())) => (
+                Level::Info,
+                format!("({owner}) Success removing VMAC interface {name}"),
+            ),
+            (false, Err(error)) => (
+                Level::Err,
+                format!("({owner}) Unable to remove VMAC interface {name}: {error}"),
+            ),
+        };
+        self.log.write(Voice::Vrrp, level, &line);
+        if !made {
+            return;
+        }
+        if let Some((known, stage)) = self.vmacs.all.get_mut(name)
+            && known == link
+        {
+            *stage = match result {
+                Ok(()) => Stage::Made,
+                Err(_) => Stage::Failed(now + SOCKET_RETRY),
+            };
+        }
+        self.survey(now);
+    }
+
+    /// The end: what was made goes, after the addresses on it.
+    pub(super) fn remove_vmacs(&mut self) {
+        if self.switches.keep_addresses {
+            return;
+        }
+        for (link, _) in std::mem::take(&mut self.vmacs.all).into_values() {
+            self.kernel.remove_macvlan(&link);
+        }
+    }
+}
