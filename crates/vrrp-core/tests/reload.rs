@@ -5,7 +5,9 @@ mod common;
 use std::num::NonZeroU8;
 
 use common::{Bench, PEER, actions, effects, ip, log, millis, plain, reference, script};
-use vrrp_core::settings::{Address, Instance, Lease, Peer, Preempt, Sense, Transport};
+use vrrp_core::settings::{
+    Address, Auth, Instance, Lease, Peer, Preempt, Sense, Transport, Version,
+};
 use vrrp_core::{Duration, Event, Health, State};
 
 fn changed(bench: &Bench, change: impl FnOnce(&mut Instance)) -> Event {
@@ -227,4 +229,32 @@ fn an_address_that_is_new_to_a_backup_is_removed() {
         settings.addresses.push(second);
     });
     assert_eq!(effects(&bench.event(event)), "remove 10.0.254.254");
+}
+
+/// Version 3: a backup goes on waiting as its master speaks; what it would do
+/// as master does not matter to it (RFC 5798, 6.1).
+#[test]
+fn a_backup_of_version_3_keeps_its_masters_interval() {
+    let mut settings = plain(reference(100));
+    settings.version = Version::V3;
+    settings.auth = Auth::None;
+    let mut bench = Bench::started(settings.clone());
+    bench.advert(PEER, 150);
+    let mut faster = settings.clone();
+    faster.advert_interval = millis(100);
+    bench.event(Event::Reload(Box::new(faster.clone())));
+    assert_eq!(bench.wait(), Some(settings.master_down(100)));
+    // The master goes on speaking once a second.
+    for _ in 0..5 {
+        bench.run(millis(1_000));
+        let mut packet = Bench::new(settings.clone()).packet(PEER, 150);
+        packet.source = ip(PEER);
+        bench.event(Event::Packet(packet));
+        assert_eq!(bench.router.state(), State::Backup);
+        assert_eq!(bench.wait(), Some(settings.master_down(100)));
+    }
+    // What a former master said ends with a fault.
+    bench.event(Event::LinkDown);
+    bench.event(Event::LinkUp);
+    assert_eq!(bench.wait(), Some(faster.master_down(100)));
 }
