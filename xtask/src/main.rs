@@ -1,6 +1,7 @@
 //! The project's tasks. Each prints the commands it runs and says what it needs.
 
 mod bench;
+mod compat;
 mod demo;
 mod needs;
 mod replay;
@@ -27,6 +28,9 @@ enum Task {
     /// Compare speed and memory with other proxies
     #[command(subcommand)]
     Bench(bench::Bench),
+    /// Compare our reading of configurations with recorded verdicts of the originals
+    #[command(subcommand)]
+    Compat(compat::Compat),
     /// Set up the whole pair on this machine and show it working
     Demo(demo::Options),
     /// Tell fresh virtual routers what a daemon recorded
@@ -40,6 +44,7 @@ enum Task {
 fn main() -> ExitCode {
     let outcome = match Cli::parse().task {
         Task::Bench(task) => bench::bench(&task),
+        Task::Compat(task) => compat::compat(&task),
         Task::Demo(options) => demo::demo(&options),
         Task::Replay(options) => replay::replay(&options),
         Task::Sim(options) => sim::sim(&options),
