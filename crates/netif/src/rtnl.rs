@@ -1,5 +1,6 @@
 //! The kernel over rtnetlink, on a thread of its own.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -175,6 +176,9 @@ struct Worker {
     /// IPv6 removals of ours whose report is still to come: the kernel does not
     /// name the requester there.
     own_removals: Vec<AddressKey>,
+    /// Addresses of ours that were told to be there: that their lifetime was begun anew
+    /// is no news, and with many of them it would wake the loop all the time.
+    told: BTreeSet<AddressKey>,
 }
 
 /// The daemon's loop is gone.
@@ -189,6 +193,7 @@ impl Worker {
             events,
             workshop: Workshop::default(),
             own_removals: Vec::new(),
+            told: BTreeSet::new(),
         })
     }
 
@@ -346,10 +351,38 @@ impl Worker {
             let Heard::Change(event, requester) = item else {
                 continue;
             };
+            if self.is_refresh(&event, requester) {
+                continue;
+            }
             let event = self.attribute(event, requester);
             self.send(event).await?;
         }
         Ok(())
+    }
+
+    /// Whether it only says that a request of ours began a lifetime anew.
+    fn is_refresh(&mut self, event: &Event, requester: u32) -> bool {
+        match event {
+            Event::Address(address) if requester == self.requests.port => {
+                !self.told.insert(address.key)
+            }
+            Event::AddressGone { key, .. } => {
+                self.told.remove(key);
+                false
+            }
+            // What somebody else did to an address is news.
+            Event::Address(address) => {
+                self.told.remove(&address.key);
+                false
+            }
+            Event::LinkGone { index } => {
+                self.told.retain(|key| key.ifindex != *index);
+                false
+            }
+            Event::Snapshot(_) | Event::Link(_) | Event::LinkDone { .. } | Event::Done { .. } => {
+                false
+            }
+        }
     }
 
     /// Says whether a removal was ours.
@@ -374,6 +407,7 @@ impl Worker {
             match self.snapshot().await {
                 Ok(snapshot) => {
                     self.own_removals.clear();
+                    self.told.clear();
                     return self.send(Event::Snapshot(snapshot)).await;
                 }
                 // Reading again is all that can be done; the pause keeps a

@@ -92,9 +92,7 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
                 self.send_advert(now, index, &advert);
             }
             Action::SendGarp { address, interface } => {
-                let slot = self.slots.get(index);
-                let interval = slot.map_or(Duration::ZERO, |slot| slot.settings().garp.interval);
-                let lane = interface.clone();
+                let (lane, interval) = self.lane(index, address, &interface);
                 let announcement = (address, interface);
                 if let Some((address, interface)) =
                     self.pacer.offer(now, &lane, interval, announcement)
@@ -181,6 +179,34 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
             let line = format!("({name}) cannot send advert to {destination}: {error}");
             self.log_limited(now, &line);
         }
+    }
+
+    /// What an announcement shares its pace with: the interface's `garp_group`, or the
+    /// interface alone.
+    fn lane(&self, index: usize, address: IpAddr, interface: &str) -> (String, Duration) {
+        let Some(slot) = self.slots.get(index) else {
+            return (interface.to_owned(), Duration::ZERO);
+        };
+        let own = slot.settings().garp.interval;
+        // A virtual interface counts as the one below it.
+        let vmac = slot.def.vmac.as_ref();
+        let device = match vmac.is_some_and(|vmac| vmac.name == interface) {
+            true => slot.settings().interface.as_str(),
+            false => interface,
+        };
+        let mut groups = self.config.global.garp_groups.iter().enumerate();
+        let group = groups.find(|(_, group)| group.interfaces.iter().any(|name| name == device));
+        let (family, interval) = match (address, group) {
+            (IpAddr::V4(_), Some((_, group))) => ("ARP", group.interval),
+            (IpAddr::V6(_), Some((_, group))) => ("NA", group.gna_interval),
+            (IpAddr::V4(_), None) => ("ARP", None),
+            (IpAddr::V6(_), None) => ("NA", None),
+        };
+        let lane = match group {
+            Some((place, _)) => format!("{family} of group {place}"),
+            None => format!("{family} on {device}"),
+        };
+        (lane, interval.unwrap_or(own))
     }
 
     pub(super) fn announce(&mut self, now: Time, address: IpAddr, interface: &str) {

@@ -1,5 +1,6 @@
 //! What routers track besides their own interface, and what they share.
 
+use keepalived_conf::GarpGroupDef;
 use vrrp_core::settings::{Tracker, TrackerKind};
 
 use super::*;
@@ -78,8 +79,22 @@ fn a_reload_that_begins_to_track_an_interface_looks_at_it_at_once() {
 
 #[test]
 fn announcements_of_two_routers_keep_one_interval() {
+    keeps_one_interval(Duration::from_millis(100), Vec::new());
+}
+
+#[test]
+fn a_garp_group_sets_the_pace_of_its_interfaces() {
+    let group = GarpGroupDef {
+        interfaces: vec!["ens160".to_owned()],
+        interval: Some(Duration::from_millis(100)),
+        gna_interval: None,
+    };
+    keeps_one_interval(Duration::ZERO, vec![group]);
+}
+
+fn keeps_one_interval(own: Duration, groups: Vec<GarpGroupDef>) {
     let mut first = instance();
-    first.garp.interval = Duration::from_millis(100);
+    first.garp.interval = own;
     first.scripts.clear();
     let mut second = first.clone();
     second.name = "second".to_owned();
@@ -91,6 +106,7 @@ fn announcements_of_two_routers_keep_one_interval() {
         ..config.instances[0].clone()
     };
     config.instances.push(def);
+    config.global.garp_groups = groups;
     let mut host = Host::new(config);
     // Both have announced where they send from.
     host.pass(1000);
