@@ -206,6 +206,18 @@ fn when_one_yields_all_do() {
     assert_eq!(seen.last().map(String::as_str), Some("notify GROUP BACKUP"));
 }
 
+/// An address removed by hand is back after one skew, as without a group.
+#[test]
+fn a_member_that_steps_back_takes_nobody_out_for_long() {
+    let mut host = Host::started(150);
+    host.run(millis(3_500));
+    host.tell(1, Event::AddressRemoved(ip("10.0.254.101")));
+    assert_eq!(host.states(), [State::Backup; 2]);
+    // (256 - 150) / 256 s
+    host.run(millis(415));
+    assert_eq!(host.states(), [State::Master; 2]);
+}
+
 #[test]
 fn an_unweighted_script_of_one_member_is_a_fault_of_all() {
     let mut settings = vec![member("I0", 100, 150), member("I1", 101, 150)];

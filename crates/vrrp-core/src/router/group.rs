@@ -37,9 +37,11 @@ impl VirtualRouter {
         }
     }
 
-    /// The others of the group elect a new master at once.
+    /// The others of the group elect a new master at once. Ours may be it again,
+    /// if the member that led the way finds nobody better: it waits for one
+    /// skew then, and must not have to wait for the rest of the group.
     pub(super) fn step_down_with_group(&mut self) {
-        self.step_down(self.master_down(), Farewell::PriorityZero);
+        self.step_down(self.skew(), Farewell::PriorityZero);
     }
 
     /// Master_Down is over: MASTER, or a wish that the group hears.
