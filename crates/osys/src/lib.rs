@@ -15,6 +15,7 @@ pub mod fd;
 pub mod packet;
 pub mod process;
 pub mod relay_sys;
+pub mod ring;
 pub mod sched;
 pub mod sockopt;
 pub mod time;
