@@ -1,8 +1,13 @@
 //! An io_uring for sockets, with a safe face.
 //!
-//! What the kernel reads or writes while an operation is under way belongs to the ring until its
-//! last completion: descriptors, addresses, bytes. Received bytes lie in buffers of the ring, which
-//! are lent out as [`Buffer`]s and come back by [`Ring::give_back`] or by being sent.
+//! What the kernel reads or writes while an operation is under way belongs to the ring until the
+//! operation's completion: addresses and bytes. Received bytes lie in buffers of the ring, which
+//! are lent out as [`Buffer`]s and come back by [`Ring::give_back`].
+//!
+//! Descriptors do not belong to it. The kernel looks their number up with the next submission: one
+//! that has been named to the ring is closed through it ([`Ring::close`]), after what was asked
+//! for before, so that its number cannot mean another file by then. Nor does closing end what is
+//! under way on a descriptor; that is cancelled by its [`Flight`].
 
 mod buffers;
 #[cfg(test)]
@@ -10,9 +15,9 @@ mod tests;
 
 use std::fmt;
 use std::io;
+use std::marker::PhantomData;
 use std::net::SocketAddr;
-use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
-use std::rc::Rc;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 
 use io_uring::{IoUring, cqueue, opcode, squeue, types::Fd};
 use slab::Slab;
@@ -86,7 +91,7 @@ impl Seed {
             inner: self.inner,
             buffers: Some(buffers),
             flights: Slab::new(),
-            serial: 0,
+            _here: PhantomData,
         };
         if let Some(buffers) = &mut ring.buffers {
             buffers.fill();
@@ -95,59 +100,38 @@ impl Seed {
     }
 }
 
-/// Names an operation under way, to cancel it.
+/// Names an operation until its completion has been taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ticket {
-    key: usize,
-    serial: u64,
-}
-
-/// What came of an operation.
-#[derive(Debug)]
-pub enum Outcome {
-    /// A client's socket, blocking and close-on-exec.
-    Accepted(OwnedFd),
-    /// The connection stands.
-    Connected,
-    /// Bytes of a peer.
-    Received(Buffer),
-    /// The peer has ended its stream.
-    Ended,
-    /// So many bytes were sent; fewer than asked for only if it was cancelled meanwhile.
-    Sent(usize),
-    /// The watched descriptor became readable.
-    Ready,
-}
+pub struct Flight(u32);
 
 /// One completion.
 #[derive(Debug)]
 pub struct Completion {
     /// What the operation was given as its name.
     pub tag: u64,
-    /// The outcome. A cancelled operation fails with `ECANCELED`; receiving with `ENOBUFS` when all
-    /// buffers are lent out.
-    pub outcome: io::Result<Outcome>,
-    /// The operation goes on: more completions will come.
-    pub more: bool,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+/// What came of an operation; a cancelled one fails with `ECANCELED`.
+#[derive(Debug)]
+pub enum Outcome {
+    /// The connection stands, or not.
+    Connected(io::Result<()>),
+    /// Bytes of the peer, or `None` at their end. `ENOBUFS` when all buffers are lent out.
+    Received(io::Result<Option<Buffer>>),
+    /// The buffer that was to be sent, and how much of it was; not all only if it was cancelled.
+    Sent(Buffer, io::Result<usize>),
+    /// The watched descriptor became readable; `false` if that will not be told again.
+    Ready(bool),
 }
 
 #[derive(Debug)]
 enum Kind {
-    Accept,
     Connect(#[expect(dead_code, reason = "the kernel reads it")] Box<SockAddr>),
     Receive,
-    SendBuffer(Buffer),
-    SendBytes(#[expect(dead_code, reason = "the kernel reads it")] Vec<u8>),
+    Send(Buffer),
     Watch,
-}
-
-#[derive(Debug)]
-struct Flight {
-    tag: u64,
-    serial: u64,
-    kind: Kind,
-    /// Stays open, so that its number means the same file until the kernel has looked it up.
-    _fd: Rc<OwnedFd>,
 }
 
 /// A working ring. It belongs to the thread that enabled it.
@@ -155,88 +139,57 @@ pub struct Ring {
     inner: IoUring,
     /// `None` only while it is dropped.
     buffers: Option<Buffers>,
-    flights: Slab<Flight>,
-    serial: u64,
+    flights: Slab<(u64, Kind)>,
+    /// Only the thread that enabled it may use it.
+    _here: PhantomData<*const ()>,
 }
 
 impl Ring {
-    /// Accepts clients of a listening socket until it is cancelled or fails.
-    ///
-    /// # Errors
-    /// As [`Self::submit`], if the queue is full.
-    pub fn accept(&mut self, listener: &Rc<OwnedFd>, tag: u64) -> io::Result<Ticket> {
-        let entry = opcode::AcceptMulti::new(Fd(listener.as_raw_fd()))
-            .flags(libc::SOCK_CLOEXEC)
-            .build();
-        self.start(listener, tag, Kind::Accept, entry)
-    }
-
     /// Connects a blocking socket.
     ///
     /// # Errors
     /// As [`Self::submit`], if the queue is full.
-    pub fn connect(
-        &mut self,
-        socket: &Rc<OwnedFd>,
-        to: SocketAddr,
-        tag: u64,
-    ) -> io::Result<Ticket> {
+    pub fn connect(&mut self, socket: impl AsFd, to: SocketAddr, tag: u64) -> io::Result<Flight> {
         let address = Box::new(SockAddr::from(to));
-        let entry = opcode::Connect::new(
-            Fd(socket.as_raw_fd()),
-            address.as_ptr().cast(),
-            address.len(),
-        )
-        .build();
-        self.start(socket, tag, Kind::Connect(address), entry)
+        let entry = opcode::Connect::new(number(socket), address.as_ptr().cast(), address.len());
+        self.start(tag, Kind::Connect(address), entry.build())
     }
 
-    /// Receives once, into a buffer that is taken only when there is something.
+    /// Receives once from a blocking socket, into a buffer that is taken only when there is
+    /// something.
     ///
     /// # Errors
     /// As [`Self::submit`], if the queue is full.
-    pub fn receive(&mut self, socket: &Rc<OwnedFd>, tag: u64) -> io::Result<Ticket> {
-        let entry = opcode::Recv::new(Fd(socket.as_raw_fd()), std::ptr::null_mut(), 0)
+    pub fn receive(&mut self, socket: impl AsFd, tag: u64) -> io::Result<Flight> {
+        let entry = opcode::Recv::new(number(socket), std::ptr::null_mut(), 0)
             .buf_group(GROUP)
             .build()
             .flags(squeue::Flags::BUFFER_SELECT);
-        self.start(socket, tag, Kind::Receive, entry)
+        self.start(tag, Kind::Receive, entry)
     }
 
-    /// Sends what was received, all of it; the buffer comes back by itself.
+    /// Sends what was received, all of it, to a blocking socket.
     ///
     /// # Errors
-    /// As [`Self::submit`], if the queue is full; `InvalidInput` for a buffer of another ring.
-    pub fn send(&mut self, socket: &Rc<OwnedFd>, buffer: Buffer, tag: u64) -> io::Result<Ticket> {
+    /// As [`Self::submit`], if the queue is full: the buffer is given back then. `InvalidInput` for
+    /// a buffer of another ring.
+    pub fn send(&mut self, socket: impl AsFd, buffer: Buffer, tag: u64) -> io::Result<Flight> {
         let bytes = self.bytes(&buffer)?;
-        let entry = send_entry(socket, bytes);
-        self.start(socket, tag, Kind::SendBuffer(buffer), entry)
-    }
-
-    /// Sends bytes, all of them.
-    ///
-    /// # Errors
-    /// As [`Self::submit`], if the queue is full.
-    pub fn send_bytes(
-        &mut self,
-        socket: &Rc<OwnedFd>,
-        bytes: Vec<u8>,
-        tag: u64,
-    ) -> io::Result<Ticket> {
-        let entry = send_entry(socket, &bytes);
-        self.start(socket, tag, Kind::SendBytes(bytes), entry)
+        let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        let entry = opcode::Send::new(number(socket), bytes.as_ptr(), length)
+            .flags(libc::MSG_NOSIGNAL | libc::MSG_WAITALL)
+            .build();
+        self.start(tag, Kind::Send(buffer), entry)
     }
 
     /// Tells each time when a descriptor (an epoll instance, say) becomes readable.
     ///
     /// # Errors
     /// As [`Self::submit`], if the queue is full.
-    pub fn watch(&mut self, fd: &Rc<OwnedFd>, tag: u64) -> io::Result<Ticket> {
+    pub fn watch(&mut self, fd: impl AsFd, tag: u64) -> io::Result<Flight> {
         let events = u32::try_from(libc::POLLIN).unwrap_or(1);
-        let entry = opcode::PollAdd::new(Fd(fd.as_raw_fd()), events)
-            .multi(true)
-            .build();
-        self.start(fd, tag, Kind::Watch, entry)
+        let entry = opcode::PollAdd::new(number(fd), events).multi(true).build();
+        self.start(tag, Kind::Watch, entry)
     }
 
     /// Closes a descriptor with the next submission, after whatever was asked for before.
@@ -250,16 +203,12 @@ impl Ring {
         }
     }
 
-    /// Asks to end an operation. Its last completion comes all the same, and may be a success.
+    /// Asks to end an operation. Its completion comes all the same, and may be a success.
     ///
     /// # Errors
     /// As [`Self::submit`], if the queue is full.
-    pub fn cancel(&mut self, ticket: Ticket) -> io::Result<()> {
-        let flight = self.flights.get(ticket.key);
-        if flight.is_none_or(|flight| flight.serial != ticket.serial) {
-            return Ok(());
-        }
-        let entry = quiet(opcode::AsyncCancel::new(ticket.key as u64).build());
+    pub fn cancel(&mut self, flight: Flight) -> io::Result<()> {
+        let entry = quiet(opcode::AsyncCancel::new(flight.0.into()).build());
         // SAFETY: cancelling reads no memory of ours.
         unsafe { self.push(&entry) }
     }
@@ -304,35 +253,28 @@ impl Ring {
         self.flights.len()
     }
 
-    fn start(
-        &mut self,
-        fd: &Rc<OwnedFd>,
-        tag: u64,
-        kind: Kind,
-        entry: squeue::Entry,
-    ) -> io::Result<Ticket> {
-        self.serial += 1;
-        let serial = self.serial;
-        let key = self.flights.insert(Flight {
-            tag,
-            serial,
-            kind,
-            _fd: Rc::clone(fd),
-        });
-        // SAFETY: what the entry points to is owned by the flight (boxes, vectors and buffers do not
-        // move with it), which is kept until the last completion.
-        if let Err(error) = unsafe { self.push(&entry.user_data(key as u64)) } {
-            let flight = self.flights.try_remove(key);
-            if let Some(Kind::SendBuffer(buffer)) = flight.map(|flight| flight.kind) {
+    fn start(&mut self, tag: u64, kind: Kind, entry: squeue::Entry) -> io::Result<Flight> {
+        let place = self.flights.vacant_entry();
+        let flight = u32::try_from(place.key()).map_err(|_| io::ErrorKind::OutOfMemory)?;
+        place.insert((tag, kind));
+        let entry = entry.user_data(flight.into());
+        // SAFETY: what the entry points to is owned by the flight (boxes and buffers do not move
+        // with it), which is kept until the completion.
+        if let Err(error) = unsafe { self.push(&entry) } {
+            if let Some((_, Kind::Send(buffer))) = self.end(flight) {
                 self.give_back(buffer);
             }
             return Err(error);
         }
-        Ok(Ticket { key, serial })
+        Ok(Flight(flight))
+    }
+
+    fn end(&mut self, flight: u32) -> Option<(u64, Kind)> {
+        self.flights.try_remove(usize::try_from(flight).ok()?)
     }
 
     /// # Safety
-    /// Memory that the entry points to stays as it is until its last completion.
+    /// Memory that the entry points to stays as it is until its completion.
     unsafe fn push(&mut self, entry: &squeue::Entry) -> io::Result<()> {
         // SAFETY: promised by the caller.
         while unsafe { self.inner.submission().push(entry) }.is_err() {
@@ -342,47 +284,36 @@ impl Ring {
     }
 
     fn complete(&mut self, entry: &cqueue::Entry) -> Option<Completion> {
+        let key = u32::try_from(entry.user_data()).ok()?;
         let more = cqueue::more(entry.flags());
-        let buffer = cqueue::buffer_select(entry.flags());
-        let key = usize::try_from(entry.user_data()).ok()?;
-        if entry.user_data() == NOBODY {
-            return None;
+        if more {
+            // Only watching goes on.
+            let (tag, _) = self.flights.get(usize::try_from(key).ok()?)?;
+            let (tag, outcome) = (*tag, Outcome::Ready(true));
+            return Some(Completion { tag, outcome });
         }
-        let flight = self.flights.get(key)?;
-        let tag = flight.tag;
-        let length = usize::try_from(entry.result());
-        let failed = || io::Error::from_raw_os_error(entry.result().saturating_neg());
-        let outcome = match (&flight.kind, length) {
-            (Kind::Accept, Ok(_)) => {
-                // SAFETY: a descriptor the kernel has just opened for this completion.
-                Ok(Outcome::Accepted(unsafe {
-                    OwnedFd::from_raw_fd(entry.result())
-                }))
+        let (tag, kind) = self.end(key)?;
+        let result = usize::try_from(entry.result())
+            .map_err(|_| io::Error::from_raw_os_error(entry.result().saturating_neg()));
+        let outcome = match kind {
+            Kind::Connect(_) => Outcome::Connected(result.map(drop)),
+            Kind::Watch => Outcome::Ready(false),
+            Kind::Send(buffer) => Outcome::Sent(buffer, result),
+            Kind::Receive => {
+                let id = cqueue::buffer_select(entry.flags());
+                Outcome::Received(result.map(|length| self.lend(id?, length)))
             }
-            (Kind::Connect(_), Ok(_)) => Ok(Outcome::Connected),
-            (Kind::Watch, Ok(_)) => Ok(Outcome::Ready),
-            (Kind::SendBuffer(_) | Kind::SendBytes(_), Ok(sent)) => Ok(Outcome::Sent(sent)),
-            (Kind::Receive, Ok(length)) => {
-                let buffers = self.buffers.as_mut();
-                let lent = buffers.and_then(|buffers| buffers.lend(buffer?, length));
-                match lent {
-                    Some(buffer) if length > 0 => Ok(Outcome::Received(buffer)),
-                    Some(unused) => {
-                        self.give_back(unused);
-                        Ok(Outcome::Ended)
-                    }
-                    None => Ok(Outcome::Ended),
-                }
-            }
-            (_, Err(_)) => Err(failed()),
         };
-        if !more
-            && let Some(flight) = self.flights.try_remove(key)
-            && let Kind::SendBuffer(buffer) = flight.kind
-        {
-            self.give_back(buffer);
+        Some(Completion { tag, outcome })
+    }
+
+    fn lend(&mut self, id: u16, length: usize) -> Option<Buffer> {
+        let buffer = self.buffers.as_ref()?.lend(id, length)?;
+        if length > 0 {
+            return Some(buffer);
         }
-        Some(Completion { tag, outcome, more })
+        self.give_back(buffer);
+        None
     }
 
     /// Ends everything under way. False if the kernel still holds on to something.
@@ -438,12 +369,8 @@ impl Drop for Ring {
     }
 }
 
-fn send_entry(socket: &Rc<OwnedFd>, bytes: &[u8]) -> squeue::Entry {
-    // What is longer is sent in part, as the outcome says.
-    let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-    opcode::Send::new(Fd(socket.as_raw_fd()), bytes.as_ptr(), length)
-        .flags(libc::MSG_NOSIGNAL | libc::MSG_WAITALL)
-        .build()
+fn number(fd: impl AsFd) -> Fd {
+    Fd(fd.as_fd().as_raw_fd())
 }
 
 /// An operation whose success is of no interest.

@@ -65,7 +65,8 @@ impl Buffers {
     fn layouts(count: u16, size: u32) -> Option<(Layout, Layout)> {
         let bytes = usize::try_from(size).ok()?.checked_mul(count.into())?;
         let entries = Layout::from_size_align(usize::from(count) * ENTRY, PAGE).ok()?;
-        let memory = Layout::from_size_align(bytes, PAGE).ok()?;
+        // Aligned no more than malloc does, so that zeroed pages come untouched from the system.
+        let memory = Layout::from_size_align(bytes, 16).ok()?;
         Some((entries, memory))
     }
 
