@@ -28,6 +28,7 @@ impl Worker {
 
     fn admit_at(&mut self, index: usize) {
         let settings = Rc::clone(&self.settings);
+        let blocking = self.ring.is_some();
         for _ in 0..self.shared.settings.max_accept.max(1) {
             let Some(Some(door)) = self.doors.get_mut(index) else {
                 return;
@@ -49,7 +50,7 @@ impl Worker {
             let admitted = if self.shared.descriptors.spare() < descriptors::PAIR {
                 Err(Nobody::Exhausted(Shortage::ProcessDescriptors))
             } else {
-                door.admit(self.index, frontend, listener, &self.shared)
+                door.admit(self.index, frontend, listener, &self.shared, blocking)
             };
             match admitted {
                 Ok(guest) => {
@@ -84,6 +85,7 @@ impl Worker {
     /// listening on the same socket.
     pub(crate) fn drain_doors(&mut self, which: impl Fn(&Door) -> bool) {
         let settings = Rc::clone(&self.settings);
+        let blocking = self.ring.is_some();
         for index in 0..self.doors.len() {
             let mut left = None;
             while left != Some(0_u32) {
@@ -95,7 +97,7 @@ impl Worker {
                     break;
                 };
                 left = Some(left.unwrap_or(listener.backlog.max(1)).saturating_sub(1));
-                match door.admit(self.index, frontend, listener, &self.shared) {
+                match door.admit(self.index, frontend, listener, &self.shared, blocking) {
                     Ok(guest) => {
                         let at = (door.frontend, door.listener);
                         self.begin(&settings, frontend, listener, at, guest);
@@ -141,6 +143,7 @@ impl Worker {
             server: None,
             up: Lane::new(),
             down: Lane::new(),
+            air: self.ring.is_some().then(Box::default),
             runnable: false,
             place: Place {
                 settings: Rc::clone(settings),
@@ -182,6 +185,11 @@ impl Worker {
         let Some(connection) = self.connections.get(slot as usize) else {
             return;
         };
+        if connection.air.is_some() {
+            self.feed(token, Event::Begun);
+            self.arm(token);
+            return;
+        }
         if self.watch(&connection.client, token, Side::Client).is_err() {
             self.feed(token, Event::Killed(Cause::Resource));
             return;

@@ -141,6 +141,12 @@ impl Worker {
         if let Some(cells) = server.state.cells.get(worker) {
             cells.sessions.add(1);
         }
+        if connection.air.is_some()
+            && let Some(event) = self.open_in_ring(token, &server, &backend)
+        {
+            return event;
+        }
+        let connection = self.connection(token)?;
         let attempt = match connect::begin(&server, &backend.socket, connection.figures.local) {
             Ok(attempt) => attempt,
             Err(failure) => return Some(self.failure(token, failure)),
@@ -198,7 +204,7 @@ impl Worker {
         }
     }
 
-    fn stands(&mut self, token: Token, flags: EventFlags) -> Option<Event> {
+    pub(crate) fn stands(&mut self, token: Token, flags: EventFlags) -> Option<Event> {
         let now = self.now;
         let connection = self.connection(token)?;
         connection.stamps.connected = After::millis(now - connection.stamps.accepted);

@@ -1,6 +1,6 @@
 //! Sockets towards servers, and the options of sockets of either side.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
@@ -18,6 +18,9 @@ use crate::record::Peer;
 use crate::session::Failure;
 use crate::snapshot::{Keepalive, Server, ServerAddress, SocketOptions};
 
+/// Flags of sockets that epoll watches.
+const WAITLESS: SocketFlags = SocketFlags::NONBLOCK.union(SocketFlags::CLOEXEC);
+
 /// A connection attempt that has begun.
 #[derive(Debug)]
 pub(crate) struct Attempt {
@@ -34,15 +37,8 @@ pub(crate) fn begin(
     local: Peer,
 ) -> Result<Attempt, Failure> {
     match &server.address {
-        ServerAddress::Inet(address) => inet(*address, server, options),
-        ServerAddress::Offset { ip, add } => {
-            let port = match local {
-                Peer::Inet(address) => i32::from(address.port()),
-                Peer::Unix => 0,
-            };
-            let port = u16::try_from(port.saturating_add(*add)).map_err(|_| Failure::Refused)?;
-            inet(SocketAddr::new(*ip, port), server, options)
-        }
+        ServerAddress::Inet(address) => tcp(*address, server, options),
+        ServerAddress::Offset { ip, add } => tcp(offset(*ip, *add, local)?, server, options),
         ServerAddress::Unix(path) => {
             let address = SocketAddrUnix::new(path).map_err(|_| Failure::Refused)?;
             unix(&address)
@@ -59,13 +55,47 @@ pub(crate) fn begin(
     }
 }
 
-fn inet(address: SocketAddr, server: &Server, options: &SocketOptions) -> Result<Attempt, Failure> {
+/// The socket for an attempt that a ring makes, and where it goes; `None` if the server is not to be
+/// reached by TCP.
+pub(crate) fn prepare(
+    server: &Server,
+    options: &SocketOptions,
+    local: Peer,
+) -> Option<Result<(OwnedFd, SocketAddr), Failure>> {
+    let address = match &server.address {
+        ServerAddress::Inet(address) => Ok(*address),
+        ServerAddress::Offset { ip, add } => offset(*ip, *add, local),
+        ServerAddress::Unix(_) | ServerAddress::Abstract(_) => return None,
+    };
+    Some(address.and_then(|address| {
+        let fd = inet(address, server, options, SocketFlags::CLOEXEC)?;
+        Ok((fd, address))
+    }))
+}
+
+/// The server's port, counted from the one that the client reached.
+fn offset(ip: IpAddr, add: i32, local: Peer) -> Result<SocketAddr, Failure> {
+    let port = match local {
+        Peer::Inet(address) => i32::from(address.port()),
+        Peer::Unix => 0,
+    };
+    let port = u16::try_from(port.saturating_add(add)).map_err(|_| Failure::Refused)?;
+    Ok(SocketAddr::new(ip, port))
+}
+
+/// A socket for a server, with everything it needs before it is connected.
+fn inet(
+    address: SocketAddr,
+    server: &Server,
+    options: &SocketOptions,
+    flags: SocketFlags,
+) -> Result<OwnedFd, Failure> {
     let family = if address.is_ipv4() {
         AddressFamily::INET
     } else {
         AddressFamily::INET6
     };
-    let fd = stream(family)?;
+    let fd = stream(family, flags)?;
     // Small writes of one side leave at once: the sender has decided where its segments end.
     let _unsupported = set_tcp_nodelay(&fd, true);
     apply(fd.as_fd(), options);
@@ -73,18 +103,22 @@ fn inet(address: SocketAddr, server: &Server, options: &SocketOptions) -> Result
         let _unsupported = set_socket_reuseaddr(&fd, true);
         bind(&fd, &source).map_err(|_| Failure::Resource)?;
     }
+    Ok(fd)
+}
+
+fn tcp(address: SocketAddr, server: &Server, options: &SocketOptions) -> Result<Attempt, Failure> {
+    let fd = inet(address, server, options, WAITLESS)?;
     let result = connect(&fd, &address);
     begun(fd, result)
 }
 
 fn unix(address: &SocketAddrUnix) -> Result<Attempt, Failure> {
-    let fd = stream(AddressFamily::UNIX)?;
+    let fd = stream(AddressFamily::UNIX, WAITLESS)?;
     let result = connect(&fd, address);
     begun(fd, result)
 }
 
-fn stream(family: AddressFamily) -> Result<OwnedFd, Failure> {
-    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+fn stream(family: AddressFamily, flags: SocketFlags) -> Result<OwnedFd, Failure> {
     socket_with(family, SocketType::STREAM, flags, None).map_err(|_| Failure::Resource)
 }
 
@@ -98,12 +132,17 @@ fn begun(fd: OwnedFd, result: Result<(), Errno>) -> Result<Attempt, Failure> {
             fd,
             connected: false,
         }),
-        // No free local port is ours to answer for; a UNIX listener with a full backlog (EAGAIN)
-        // is the server's.
-        Err(Errno::ADDRNOTAVAIL | Errno::ADDRINUSE | Errno::NOBUFS | Errno::NOMEM) => {
-            Err(Failure::Resource)
-        }
-        Err(_) => Err(Failure::Refused),
+        Err(error) => Err(refusal(error)),
+    }
+}
+
+/// What an error of connect(2) means. No free local port is ours to answer for; a UNIX listener with
+/// a full backlog (EAGAIN) is the server's.
+pub(crate) fn refusal(error: Errno) -> Failure {
+    match error {
+        Errno::ADDRNOTAVAIL | Errno::ADDRINUSE | Errno::NOBUFS | Errno::NOMEM => Failure::Resource,
+        Errno::TIMEDOUT => Failure::TimedOut,
+        _ => Failure::Refused,
     }
 }
 
@@ -187,7 +226,7 @@ mod tests {
     #[test]
     fn buffers_of_sockets_are_set_only_if_asked_for() {
         let sizes = |options: &SocketOptions| {
-            let fd = stream(AddressFamily::INET).unwrap();
+            let fd = stream(AddressFamily::INET, WAITLESS).unwrap();
             apply(fd.as_fd(), options);
             let receive = socket_recv_buffer_size(&fd).unwrap();
             (receive, socket_send_buffer_size(&fd).unwrap())

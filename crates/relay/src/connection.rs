@@ -11,8 +11,9 @@ use lb_core::Position;
 use crate::copy::Lane;
 use crate::handle::SessionInfo;
 use crate::record::{Peer, SessionRecord};
-use crate::session::{Policy, Session, Side, Unsent, Watch};
+use crate::session::{Direction, Policy, Session, Side, Unsent, Watch};
 use crate::snapshot::{Backend, Frontend, Listener, Server, Snapshot};
+use crate::uring::Air;
 
 /// The settings a connection began with.
 pub(crate) type Settings = Rc<Arc<Snapshot>>;
@@ -28,6 +29,8 @@ pub(crate) struct Connection {
     pub(crate) up: Lane,
     /// Server to client.
     pub(crate) down: Lane,
+    /// What it has under way in the worker's ring; `None` once epoll watches it.
+    pub(crate) air: Option<Box<Air>>,
     /// Whether it waits in the worker's run queue.
     pub(crate) runnable: bool,
     pub(crate) place: Place,
@@ -161,8 +164,8 @@ impl Connection {
 
     pub(crate) fn unsent(&self) -> Unsent {
         Unsent {
-            up: self.up.has_unsent(),
-            down: self.down.has_unsent(),
+            up: self.up.has_unsent() || self.is_sending(Direction::Up),
+            down: self.down.has_unsent() || self.is_sending(Direction::Down),
         }
     }
 

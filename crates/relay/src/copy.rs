@@ -211,6 +211,23 @@ impl Lane {
         }
     }
 
+    /// Whether bytes are to be spliced from the first one on.
+    pub(crate) fn is_eager(&self) -> bool {
+        self.eager
+    }
+
+    /// Keeps bytes that were read elsewhere until the destination takes them.
+    pub(crate) fn keep(&mut self, bytes: &[u8], scratch: &Scratch) {
+        self.writable = false;
+        if bytes.is_empty() {
+            return;
+        }
+        self.held = Some(match self.held.take() {
+            None => scratch.hold(bytes),
+            Some(before) => scratch.hold(&[before.rest(), bytes].concat()),
+        });
+    }
+
     /// Whether bytes wait for the destination.
     pub(crate) fn has_unsent(&self) -> bool {
         self.held.is_some() || self.pipe.as_ref().is_some_and(|pipe| pipe.filled() > 0)

@@ -132,6 +132,7 @@ impl Worker {
                 self.connected(token);
             }
         }
+        self.land_if_waiting(token);
     }
 
     fn connected(&mut self, token: Token) {
@@ -163,10 +164,13 @@ impl Worker {
         }
         if let Some(farewell) = actions.drop_server
             && let Some(fd) = connection.server.take()
-            && farewell == Farewell::Reset
         {
-            connect::reset_on_close(fd.as_fd());
+            if farewell == Farewell::Reset {
+                connect::reset_on_close(fd.as_fd());
+            }
+            self.close_server(token, fd);
         }
+        let connection = self.connection(token)?;
         if actions.shut_server {
             shut(connection.server_fd());
         }
@@ -219,6 +223,13 @@ impl Worker {
 
     /// Moves bytes in both directions until the sockets block or the budget is used up.
     pub(crate) fn drive(&mut self, token: Token) {
+        if self
+            .connection(token)
+            .is_some_and(|entry| entry.air.is_some())
+        {
+            self.fly(token);
+            return;
+        }
         let mut again = false;
         // Activity only puts deadlines off, and a timer that fires early looks again: the wheel has
         // to know only of what may be due sooner.
@@ -283,7 +294,7 @@ impl Worker {
         }
     }
 
-    fn run_again(&mut self, token: Token) {
+    pub(crate) fn run_again(&mut self, token: Token) {
         let Some(connection) = self.connection(token) else {
             return;
         };
@@ -293,7 +304,7 @@ impl Worker {
         }
     }
 
-    fn count_written(&self, up: Turn, down: Turn) {
+    pub(crate) fn count_written(&self, up: Turn, down: Turn) {
         let Some(cells) = self.shared.cells.get(self.index) else {
             return;
         };
@@ -313,7 +324,11 @@ impl Worker {
         let Some(connection) = self.connection(token) else {
             return;
         };
-        let Some(deadline) = connection.deadline() else {
+        let soon = connection
+            .air
+            .as_ref()
+            .and_then(|air| air.look_at(connection, now));
+        let Some(deadline) = [connection.deadline(), soon].into_iter().flatten().min() else {
             self.wheel.clear(token.slot);
             return;
         };
@@ -331,6 +346,14 @@ impl Worker {
     /// The connection's timer fired: perhaps something is overdue.
     pub(crate) fn timer_fired(&mut self, token: Token) {
         let now = self.now;
+        if self
+            .connection(token)
+            .is_some_and(|entry| entry.air.is_some())
+        {
+            self.look_at_flight(token);
+            self.arm(token);
+            return;
+        }
         // Each event changes what is due, and no session has more than a few timeouts in it.
         for _ in 0..8 {
             let Some(connection) = self.connection(token) else {

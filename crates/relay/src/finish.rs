@@ -3,6 +3,7 @@
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
+use osys::ring::Ring;
 use rustix::io::ioctl_fionread;
 use rustix::net::{RecvFlags, Shutdown, recv, shutdown};
 
@@ -48,7 +49,7 @@ impl Worker {
         if let Some((frontend, listener)) = connection.frontend().zip(connection.listener()) {
             listen::leave(frontend, listener, &shared);
         }
-        connection.close();
+        connection.close(self.ring.as_mut());
     }
 
     fn leave_queue(&mut self, token: Token) {
@@ -225,8 +226,8 @@ impl Connection {
         }
     }
 
-    /// Closes both sockets.
-    fn close(mut self) {
+    /// Closes both sockets, by the ring if they are in it.
+    fn close(mut self, ring: Option<&mut Ring>) {
         let client_resets = self
             .frontend()
             .is_some_and(|frontend| frontend.socket.nolinger);
@@ -248,10 +249,17 @@ impl Connection {
         if client_resets {
             connect::reset_on_close(self.client.as_fd());
         }
-        if let Some(server) = server
+        if let Some(server) = &server
             && server_resets
         {
             connect::reset_on_close(server.as_fd());
+        }
+        if let Some((air, ring)) = self.air.as_deref().zip(ring) {
+            air.cancel(ring);
+            if let Some(server) = server {
+                ring.close(server);
+            }
+            ring.close(self.client);
         }
     }
 }
@@ -260,7 +268,7 @@ impl Connection {
 fn swallow(fd: BorrowedFd<'_>) {
     let mut scratch = [0_u8; 16 * 1024];
     for _ in 0..64 {
-        match recv(fd, &mut scratch[..], RecvFlags::TRUNC) {
+        match recv(fd, &mut scratch[..], RecvFlags::TRUNC | RecvFlags::DONTWAIT) {
             Ok((got, _)) if got == scratch.len() => {}
             Ok(_) | Err(_) => return,
         }

@@ -39,6 +39,9 @@ pub struct RelaySettings {
     pub max_events: usize,
     /// `busy-polling`: workers look at their sockets without ever waiting.
     pub busy_polling: bool,
+    /// `tune.io-uring`: connections begin on an io_uring and are handed over to epoll when they
+    /// move bulk or wait. Workers to which the system grants no ring use epoll alone.
+    pub io_uring: bool,
     /// `cpu-map`: the CPUs of each worker; all there are for one without an entry.
     pub cpus: Vec<Option<Vec<usize>>>,
     /// Name of the worker threads as `ps` and `pgrep` see it.
@@ -58,6 +61,7 @@ impl Default for RelaySettings {
             max_accept: 64,
             max_events: 256,
             busy_polling: false,
+            io_uring: false,
             cpus: Vec::new(),
             thread_name: String::from("haproxy"),
         }
@@ -283,6 +287,11 @@ impl Relay {
         let settings = &self.shared.settings;
         let descriptors = &self.shared.descriptors;
         descriptors.measure(settings.workers, settings.maxconn);
+    }
+
+    /// Why a worker that was to use an io_uring uses epoll alone, if there is one.
+    pub fn ring_refusal(&self) -> Option<&str> {
+        self.shared.ring_refusal.get().map(String::as_str)
     }
 
     /// Starts one worker and waits until it stands.

@@ -29,6 +29,7 @@ mod session;
 mod shared;
 mod snapshot;
 mod splice;
+mod uring;
 mod wheel;
 mod worker;
 

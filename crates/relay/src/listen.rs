@@ -96,11 +96,13 @@ impl Door {
         frontend: &Frontend,
         listener: &Listener,
         shared: &Shared,
+        blocking: bool,
     ) -> Result<Guest, Nobody> {
         if !enter(worker, frontend, listener, shared) {
             return Err(Nobody::Full);
         }
-        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        let mut flags = SocketFlags::CLOEXEC;
+        flags.set(SocketFlags::NONBLOCK, !blocking);
         let error = match acceptfrom_with(&self.fd, flags) {
             Ok((fd, address)) => {
                 let local = self

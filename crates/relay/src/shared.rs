@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
 
 use arc_swap::ArcSwap;
 use lb_core::{Dispatch, Position, Ticket};
@@ -110,6 +110,8 @@ pub(crate) struct Shared {
     pub(crate) starving: AtomicU64,
     pub(crate) pipes: Arc<PipeFigures>,
     pub(crate) descriptors: Arc<Descriptors>,
+    /// What the system said to the first worker that asked for an io_uring in vain.
+    pub(crate) ring_refusal: OnceLock<String>,
     /// Sockets that accept.
     pub(crate) listening: AtomicU32,
     /// The last look at the bytes written, for their rate.
@@ -143,6 +145,7 @@ impl Shared {
             starving: AtomicU64::new(0),
             pipes: Arc::default(),
             descriptors,
+            ring_refusal: OnceLock::new(),
             listening: AtomicU32::new(0),
             written: Mutex::default(),
             running: watch::Sender::new(0),

@@ -11,6 +11,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use osys::relay_sys;
+use osys::ring::Ring;
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::time::{
@@ -26,9 +27,10 @@ use crate::copy::Scratch;
 use crate::handle::{SessionFilter, Shutdown, Splice};
 use crate::listen::{self, Door};
 use crate::record::Cause;
-use crate::session::{Event, Side};
+use crate::session::{Direction, Event, Side};
 use crate::shared::{Command, Shared, Token};
 use crate::splice::{PipeLimits, PipePool};
+use crate::uring;
 use crate::wheel::Wheel;
 
 /// Events taken from the kernel at once.
@@ -70,7 +72,13 @@ pub(crate) struct Worker {
     pub(crate) now: u64,
     /// Fresh sockets have just been put under watch: their events are there already.
     pub(crate) expecting: bool,
-    stopping: bool,
+    pub(crate) stopping: bool,
+    /// Where connections begin, if the system grants it.
+    pub(crate) ring: Option<Ring>,
+    /// What was sent by the ring in the last turn.
+    pub(crate) sending: Vec<(Token, Direction)>,
+    /// The epoll instance has something to say; always so without a ring.
+    pub(crate) told: bool,
     /// The runtime it waits in, and the one descriptor it waits for, until it runs.
     asleep: Option<(tokio::runtime::Runtime, AsyncFd<OwnedFd>)>,
 }
@@ -142,6 +150,9 @@ impl Worker {
         };
         let now = clock::millis();
         Ok(Self {
+            ring: uring::set_up(&shared, &epoll),
+            sending: Vec::new(),
+            told: true,
             asleep: Some((runtime, watched)),
             index,
             settings: Rc::new(shared.snapshot.load_full()),
@@ -166,6 +177,9 @@ impl Worker {
         let Some((runtime, watched)) = self.asleep.take() else {
             return Ok(());
         };
+        if self.ring.is_some() {
+            return self.run_ring();
+        }
         let mut pace = Pace::default();
         runtime.block_on(async {
             while !self.is_over() {
@@ -187,12 +201,12 @@ impl Worker {
     }
 
     /// Events to take from the kernel at once.
-    fn batch(&self) -> usize {
+    pub(crate) fn batch(&self) -> usize {
         self.shared.settings.max_events.clamp(1, BATCH)
     }
 
     /// Sees to it that the worker wakes up for the next timer.
-    fn set_alarm(&mut self) -> std::io::Result<()> {
+    pub(crate) fn set_alarm(&mut self) -> std::io::Result<()> {
         let Some(until) = self.next_wake() else {
             return Ok(());
         };
@@ -216,12 +230,32 @@ impl Worker {
 
     /// One round: events, clients, connections with work left, timers. The number of events; there
     /// may be more.
-    fn turn(&mut self) -> usize {
+    pub(crate) fn turn(&mut self) -> usize {
+        let landed = self.reap();
+        let seen = if self.told { self.look() } else { 0 };
+        self.admit_guests();
+        for _ in 0..self.runnable.len() {
+            let Some(token) = self.runnable.pop_front() else {
+                break;
+            };
+            if let Some(connection) = self.connection(token) {
+                connection.runnable = false;
+                self.drive(token);
+            }
+        }
+        self.fire_timers();
+        self.shared.sink.turn_over();
+        seen + landed
+    }
+
+    /// Takes what epoll has. The number of events.
+    fn look(&mut self) -> usize {
         let mut events: [std::mem::MaybeUninit<epoll::Event>; BATCH] =
             [const { std::mem::MaybeUninit::uninit() }; BATCH];
         let events = events.get_mut(..self.batch()).unwrap_or_default();
         let ready = epoll::wait(&self.epoll, events, Some(&NO_TIME));
         let Ok((ready, _)) = ready else { return BATCH };
+        self.told = self.ring.is_none() || ready.len() >= self.batch();
         for event in ready.iter() {
             let (flags, data) = (event.flags, event.data.u64());
             match data & 0xffff_ffff {
@@ -240,23 +274,10 @@ impl Worker {
                 }
             }
         }
-        let seen = ready.len();
-        self.admit_guests();
-        for _ in 0..self.runnable.len() {
-            let Some(token) = self.runnable.pop_front() else {
-                break;
-            };
-            if let Some(connection) = self.connection(token) {
-                connection.runnable = false;
-                self.drive(token);
-            }
-        }
-        self.fire_timers();
-        self.shared.sink.turn_over();
-        seen
+        ready.len()
     }
 
-    fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         self.stopping && self.connections.is_empty()
     }
 
@@ -295,7 +316,7 @@ impl Worker {
     }
 
     /// Whether a door has clients that may be let in at once.
-    fn doors_ready(&self) -> bool {
+    pub(crate) fn doors_ready(&self) -> bool {
         self.doors
             .iter()
             .flatten()

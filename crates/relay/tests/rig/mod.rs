@@ -124,7 +124,10 @@ impl Setup {
                 .collect(),
         };
         Self {
-            relay: RelaySettings::default(),
+            relay: RelaySettings {
+                io_uring: std::env::var_os("RELAY_IO_URING").is_some(),
+                ..RelaySettings::default()
+            },
             frontend: Frontend {
                 name: "l".into(),
                 id: 2,
