@@ -59,6 +59,8 @@ const DIFFERENCES: &str = "
 - Pipes have 1 MiB and reads take up to 256 KiB at once; `tune.pipesize` and `tune.bufsize` set other sizes. Without
   `maxpipes` there is a pipe for every four connections of `maxconn`, as in the original, but no more than 48 in all;
   `show info` gives this limit as Maxpipes, with or without `option splice-*`.
+- `tune.io-uring on` is ours: short connections are served by an io_uring, which costs less CPU each, and handed over
+  to epoll when they move bulk or wait. Where the system refuses one, a warning says so and epoll serves all.
 - A `cpu-map` line for the whole process (`cpu-map 1 0`) or for its first thread (`cpu-map 1/1 0`) binds as the manual
   says; the original then binds nothing, or not that thread.
 - The last descriptors (at most a quarter of the limit) are kept for connections to servers, checks and the admin

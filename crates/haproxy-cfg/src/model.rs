@@ -258,6 +258,8 @@ pub struct Tune {
     pub pipesize: Option<u32>,
     /// `tune.maxaccept`: connections accepted in one turn; -1 is unlimited, `None` is computed.
     pub maxaccept: Option<i32>,
+    /// `tune.io-uring on`: a keyword of ours.
+    pub io_uring: bool,
     /// `tune.maxpollevents`; `None` is computed.
     pub maxpollevents: Option<u32>,
     /// `tune.rcvbuf.client` in bytes.

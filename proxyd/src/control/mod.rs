@@ -29,6 +29,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use anyhow::Context as _;
+use daemonkit::syslog::Level;
 use haproxy_cfg::model::{Config, Global};
 use relay::{Relay, RelaySettings, Splice};
 use tokio::sync::{mpsc, watch};
@@ -76,6 +77,10 @@ impl Daemon {
         let sink: Arc<dyn relay::SessionSink> = Arc::<Logs>::clone(&logs);
         let settings = relay_settings(&config.global, &identity);
         let relay = Relay::start(&settings, Arc::clone(&built.snapshot), built.sockets, sink)?;
+        if let Some(reason) = relay.ring_refusal() {
+            let text = format!("tune.io-uring is without effect, epoll is used: {reason}");
+            logs.warn_global(Level::Warning, &text);
+        }
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -204,6 +209,7 @@ fn relay_settings(global: &Global, identity: &Identity) -> RelaySettings {
             Some(limit) => limit.unsigned_abs(),
         },
         busy_polling: global.busy_polling,
+        io_uring: global.tune.io_uring,
         cpus: (0..identity.workers.max(1))
             .map(|worker| global.cpu_map.of_thread(worker))
             .collect(),

@@ -292,6 +292,7 @@ pub(crate) const ROWS: &[Row] = &[
     number("ulimit-n", true, FULL),
     number("fd-hard-limit", true, FULL),
     row("tune.bufsize", Some(1), FULL, tune::bufsize),
+    row("tune.io-uring", Some(1), FULL, tune::io_uring),
     number("tune.maxaccept", false, FULL),
     number("tune.maxpollevents", false, FULL),
     row("tune.maxrewrite", Some(1), HTTP, tune::checked),

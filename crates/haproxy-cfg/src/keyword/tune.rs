@@ -214,6 +214,12 @@ pub(crate) fn bufsize(reader: &mut Reader<'_>, line: &Line) {
     reader.numbers.insert("tune.bufsize", i64::from(value));
 }
 
+/// `tune.io-uring`, which is ours: whether connections begin on an io_uring.
+pub(crate) fn io_uring(reader: &mut Reader<'_>, line: &Line) {
+    switch(reader, line);
+    reader.global.tune.io_uring = line.arg(1) == "on";
+}
+
 /// `on` or `off`.
 pub(crate) fn switch(reader: &mut Reader<'_>, line: &Line) {
     let (keyword, word) = (line.arg(0).to_owned(), line.arg(1).to_owned());
