@@ -6,9 +6,9 @@
 //! was received, so that a reader that stalls holds its sender up by itself.
 //!
 //! It *lands* for good with epoll as soon as it is anything else: bulk, a destination without room,
-//! a queue, a pause, a slow connect, one side's end, a timeout, a side that broke. Landing cancels
-//! what is under way, keeps what was read and not sent, and lets epoll tell the rest; there is one
-//! place each for splicing, stalls and timers. Clients are let in by accept(2) as ever, which alone
+//! a queue, a pause, a slow connect, one side's end, a timeout, a side that broke, a second's
+//! silence. Landing cancels what is under way, keeps what was read and not sent, and lets epoll tell
+//! the rest; there is one place each for splicing, stalls and timers. Clients are let in by accept(2) as ever, which alone
 //! leaves those beyond a limit in the backlog, and tells their addresses.
 
 use std::io;
@@ -31,6 +31,9 @@ use crate::worker::Worker;
 
 /// A connection may be connecting, or open on one side only, for so many milliseconds in the air.
 const GRACE: u64 = 20;
+/// One that has been silent for so many milliseconds costs less memory with epoll: two receives under
+/// way take more than two entries there.
+const REST: u64 = 1000;
 /// Full buffers in a row that make bulk.
 const BULK: u8 = 2;
 /// Tag of the worker's epoll instance.
@@ -78,7 +81,9 @@ impl Air {
 
     /// When it is to be looked at whether it should land.
     pub(crate) fn look_at(&self, connection: &Connection, now: u64) -> Option<u64> {
-        connection.dawdles().then_some(now + GRACE)
+        // A landing is looked at again like any other short wait.
+        let soon = self.landing || connection.dawdles();
+        Some(now + if soon { GRACE } else { REST })
     }
 
     fn leg(&mut self, direction: Direction) -> &mut Leg {
@@ -398,6 +403,7 @@ impl Worker {
         let now = self.now;
         let due = |entry: &mut Connection| {
             entry.dawdles()
+                || entry.stamps.client.max(entry.stamps.server) + REST <= now
                 || entry.stamps.expires.is_some_and(|at| at.get() <= now)
                 || entry.overdue(now).is_some()
         };
