@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use lb_core::Position;
+use rustix::net::sockopt::socket_error;
 
 use crate::connect;
 use crate::connection::{After, Connection, Figures, Index, Place, Settings, Stamps};
@@ -186,7 +187,12 @@ impl Worker {
             return;
         };
         if connection.air.is_some() {
-            self.feed(token, Event::Begun);
+            // What epoll would have told: a client that has reset already asks for nothing.
+            let event = match socket_error(&connection.client) {
+                Ok(Ok(())) => Event::Begun,
+                Ok(Err(_)) | Err(_) => Event::Broken(Side::Client),
+            };
+            self.feed(token, event);
             self.arm(token);
             return;
         }
