@@ -65,6 +65,7 @@ impl Seed {
             .setup_submit_all()
             .setup_single_issuer()
             .setup_defer_taskrun()
+            .setup_taskrun_flag()
             .setup_cqsize(sizes.completions)
             .build(sizes.submissions)?;
         Ok(Self { inner, sizes })
@@ -218,6 +219,14 @@ impl Ring {
     /// # Errors
     /// `Interrupted` by a signal; `ResourceBusy` while too many completions wait.
     pub fn submit(&mut self, wait: usize) -> io::Result<()> {
+        let queue = self.inner.submission();
+        // What has come is made a completion only by a call that asks for it, even if it does not
+        // wait: the kernel says by a flag that there is something.
+        let idle = queue.is_empty() && !queue.taskrun() && !queue.cq_overflow();
+        drop(queue);
+        if wait == 0 && idle {
+            return Ok(());
+        }
         self.inner.submit_and_wait(wait).map(drop)
     }
 
@@ -245,6 +254,14 @@ impl Ring {
     pub fn give_back(&mut self, buffer: Buffer) {
         if let Some(buffers) = &mut self.buffers {
             buffers.give_back(buffer);
+        }
+    }
+
+    /// Gives memory back that many operations at a time have left behind, if few are under way.
+    pub fn shrink(&mut self) {
+        const SPARSE: usize = 8;
+        if self.flights.capacity() > 1024 && self.flights.len() * SPARSE < self.flights.capacity() {
+            self.flights.shrink_to_fit();
         }
     }
 

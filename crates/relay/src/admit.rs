@@ -11,9 +11,8 @@ use rustix::net::sockopt::socket_error;
 use crate::connect;
 use crate::connection::{After, Connection, Figures, Index, Place, Settings, Stamps};
 use crate::copy::{Lane, When};
-use crate::descriptors;
 use crate::listen::{self, Door, Guest, Nobody};
-use crate::record::{Cause, SessionStart, Shortage};
+use crate::record::{Cause, SessionStart};
 use crate::session::{Event, Session, Side};
 use crate::shared::{MAX_SLOTS, Token};
 use crate::snapshot::{Frontend, Listener};
@@ -48,12 +47,7 @@ impl Worker {
                 door.not_before = Some(self.now + wait);
                 return;
             }
-            let admitted = if self.shared.descriptors.spare() < descriptors::PAIR {
-                Err(Nobody::Exhausted(Shortage::ProcessDescriptors))
-            } else {
-                door.admit(self.index, frontend, listener, &self.shared, blocking)
-            };
-            match admitted {
+            match door.admit(self.index, frontend, listener, &self.shared, blocking) {
                 Ok(guest) => {
                     let (frontend_index, listener_index) = (door.frontend, door.listener);
                     let at = (frontend_index, listener_index);

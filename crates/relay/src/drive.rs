@@ -9,6 +9,7 @@ use rustix::net::{RecvFlags, Shutdown, recv, shutdown};
 use crate::connect;
 use crate::connection::{After, Connection, later};
 use crate::copy::{Hearing, Stop, Turn};
+use crate::record::Cause;
 use crate::session::{
     Actions, Direction, Event, Failure, Farewell, Flow, Leftover, Next, Phase, Side, Watch,
 };
@@ -275,8 +276,8 @@ impl Worker {
         }
     }
 
-    /// Changes what the kernel tells of one side. Should it refuse, a direction must not sleep for
-    /// ever: it is looked at again.
+    /// Changes what the kernel tells of one side. Should it refuse to tell more, a direction would
+    /// sleep for ever: its session ends. That it tells too much does no harm.
     fn hear(&mut self, token: Token, side: Side, hearing: Hearing) {
         let interest = match hearing {
             Hearing::All => Self::INTEREST,
@@ -287,10 +288,11 @@ impl Worker {
         let Some(connection) = self.connection(token) else {
             return;
         };
+        let before = connection.lane_from(side).hearing;
         if changed {
             connection.lane_from(side).hearing = hearing;
-        } else if hearing != Hearing::End {
-            self.run_again(token);
+        } else if before != Hearing::All {
+            self.feed(token, Event::Killed(Cause::Resource));
         }
     }
 

@@ -6,12 +6,14 @@ use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 
 use lb_core::{Admin, Change, Operational, ServerView, Time};
+use osys::ring::Seed;
 
 use crate::clock;
 use crate::listen::Door;
 use crate::record::{Cause, Peer, SessionSink};
 use crate::shared::{Command, Shared, WorkerCells};
 use crate::snapshot::{OnMarkedDown, Snapshot};
+use crate::uring::Rings;
 use crate::worker::Worker;
 
 /// Process-wide settings of the data path.
@@ -241,6 +243,21 @@ impl Relay {
         sockets: Vec<ListenSocket>,
         sink: Arc<dyn SessionSink>,
     ) -> Result<Self, StartError> {
+        let rings = Rings::prepare(settings);
+        Self::start_with(settings, snapshot, sockets, sink, rings)
+    }
+
+    /// As [`Relay::start`], with rings that were made for these settings before.
+    ///
+    /// # Errors
+    /// As [`Relay::start`].
+    pub fn start_with(
+        settings: &RelaySettings,
+        snapshot: Arc<Snapshot>,
+        sockets: Vec<ListenSocket>,
+        sink: Arc<dyn SessionSink>,
+        mut rings: Rings,
+    ) -> Result<Self, StartError> {
         let settings = settings.clone().completed();
         let workers = settings.workers;
         let failed = |worker| move |source| StartError::Worker { worker, source };
@@ -275,7 +292,8 @@ impl Relay {
             threads: Vec::new(),
         };
         for (worker, doors) in doors.into_iter().enumerate() {
-            relay.spawn(worker, doors).map_err(failed(worker))?;
+            let seed = rings.take();
+            relay.spawn(worker, doors, seed).map_err(failed(worker))?;
         }
         relay.measure_descriptors();
         Ok(relay)
@@ -295,7 +313,12 @@ impl Relay {
     }
 
     /// Starts one worker and waits until it stands.
-    fn spawn(&mut self, index: usize, doors: Vec<Door>) -> std::io::Result<()> {
+    fn spawn(
+        &mut self,
+        index: usize,
+        doors: Vec<Door>,
+        seed: std::io::Result<Seed>,
+    ) -> std::io::Result<()> {
         let shared = Arc::clone(&self.shared);
         let (ready, answer) = mpsc::channel();
         let thread = std::thread::Builder::new().name(self.shared.settings.thread_name.clone());
@@ -303,7 +326,7 @@ impl Relay {
             if let Some(Some(cpus)) = shared.settings.cpus.get(index) {
                 pin(cpus);
             }
-            let worker = match Worker::new(index, Arc::clone(&shared), doors) {
+            let worker = match Worker::new(index, Arc::clone(&shared), doors, seed) {
                 Ok(worker) => worker,
                 Err(error) => {
                     let _nobody = ready.send(Err(error));

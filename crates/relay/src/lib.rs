@@ -54,3 +54,4 @@ pub use snapshot::{
     Backend, Frontend, Keepalive, Listener, OnMarkedDown, Redispatch, Server, ServerAddress,
     Snapshot, SocketOptions, SpliceOptions,
 };
+pub use uring::Rings;

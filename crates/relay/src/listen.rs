@@ -9,6 +9,7 @@ use rustix::net::sockopt::set_tcp_nodelay;
 use rustix::net::{Shutdown, SocketFlags, acceptfrom_with, listen, shutdown};
 
 use crate::connect;
+use crate::descriptors;
 use crate::record::{Peer, Shortage};
 use crate::shared::{Shared, worker_bit};
 use crate::snapshot::{Frontend, Listener, Snapshot};
@@ -98,6 +99,9 @@ impl Door {
         shared: &Shared,
         blocking: bool,
     ) -> Result<Guest, Nobody> {
+        if shared.descriptors.spare() < descriptors::PAIR {
+            return Err(Nobody::Exhausted(Shortage::ProcessDescriptors));
+        }
         if !enter(worker, frontend, listener, shared) {
             return Err(Nobody::Full);
         }

@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use osys::relay_sys;
-use osys::ring::Ring;
+use osys::ring::{Ring, Seed};
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::time::{
@@ -106,6 +106,7 @@ impl Worker {
         index: usize,
         shared: Arc<Shared>,
         doors: Vec<Door>,
+        seed: std::io::Result<Seed>,
     ) -> std::io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
@@ -150,7 +151,7 @@ impl Worker {
         };
         let now = clock::millis();
         Ok(Self {
-            ring: uring::set_up(&shared, &epoll),
+            ring: uring::set_up(&shared, &epoll, seed),
             sending: Vec::new(),
             told: true,
             asleep: Some((runtime, watched)),

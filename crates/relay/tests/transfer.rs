@@ -198,9 +198,9 @@ fn a_stalled_reader_stops_the_sender() {
             }
             assert!(sent < 256 << 20, "nothing holds the sender back");
         }
-        let held = sent - rig.relay.figures().bytes_out;
-        // Beyond a buffer or a pipe of ours there are only the kernel's two socket buffers.
-        assert!(held < 24 << 20, "{held} bytes are held");
+        // What the kernel holds in its sockets beside that is for its limits to say.
+        let held = rig.relay.sessions()[0].bytes_out - rig.relay.figures().bytes_out;
+        assert!(held <= 1 << 20, "{held} bytes are held");
         server.shutdown(Shutdown::Write).unwrap();
         let (bytes, end) = drain(&mut client);
         assert_eq!(

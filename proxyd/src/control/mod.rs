@@ -31,7 +31,7 @@ use std::thread::JoinHandle;
 use anyhow::Context as _;
 use daemonkit::syslog::Level;
 use haproxy_cfg::model::{Config, Global};
-use relay::{Relay, RelaySettings, Splice};
+use relay::{Relay, RelaySettings, Rings, Splice};
 use tokio::sync::{mpsc, watch};
 use tokio::task::LocalSet;
 
@@ -70,13 +70,15 @@ impl Daemon {
         bound: Bound,
         targets: LogTargets,
         identity: Identity,
+        rings: Rings,
     ) -> anyhow::Result<Self> {
         let exposed = exposed(&config, &bound.listeners)?;
         let built = build::build(&config, &identity, bound.listeners)?;
         let logs = Arc::new(Logs::new(&config, targets, &identity));
         let sink: Arc<dyn relay::SessionSink> = Arc::<Logs>::clone(&logs);
         let settings = relay_settings(&config.global, &identity);
-        let relay = Relay::start(&settings, Arc::clone(&built.snapshot), built.sockets, sink)?;
+        let snapshot = Arc::clone(&built.snapshot);
+        let relay = Relay::start_with(&settings, snapshot, built.sockets, sink, rings)?;
         if let Some(reason) = relay.ring_refusal() {
             let text = format!("tune.io-uring is without effect, epoll is used: {reason}");
             logs.warn_global(Level::Warning, &text);
@@ -183,6 +185,12 @@ fn exposed(config: &Config, listeners: &[BoundListener]) -> anyhow::Result<Vec<E
         }
     }
     Ok(exposed)
+}
+
+/// The workers' rings, as far as the configuration wants them: before the change of user, for what
+/// they lock in memory counts for whoever makes them.
+pub(crate) fn rings(config: &Config, identity: &Identity) -> Rings {
+    Rings::prepare(&relay_settings(&config.global, identity))
 }
 
 fn relay_settings(global: &Global, identity: &Identity) -> RelaySettings {

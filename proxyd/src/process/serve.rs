@@ -5,13 +5,14 @@ use std::sync::Arc;
 use daemonkit::signals;
 use haproxy_cfg::model::Config;
 use nix::sys::signal::Signal;
+use relay::Rings;
 use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
 
 use super::daemonize::{Nowhere, Up};
 use super::messages::Messages;
 use super::takeover::OldProcesses;
 use super::{limits, privileges};
-use crate::control::{Bound, Daemon, Identity, LogTargets};
+use crate::control::{self, Bound, Daemon, Identity, LogTargets};
 
 /// Whether standard streams stay open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +55,7 @@ const WITHOUT_EFFECT: [Signal; 3] = [Signal::SIGUSR2, Signal::SIGALRM, Signal::S
 pub(crate) fn run(service: Service, messages: &mut Messages) -> Result<(), String> {
     let nowhere = (service.ground == Ground::Background).then(Nowhere::open);
     let global = &service.config.global;
+    let rings = control::rings(&service.config, &service.identity);
     privileges::drop_root(global, messages)?;
     privileges::harden(global);
     if service.parent == Parent::Master {
@@ -64,26 +66,35 @@ pub(crate) fn run(service: Service, messages: &mut Messages) -> Result<(), Strin
         .enable_all()
         .build()
         .map_err(|error| format!("Cannot start the event loop: {error}."))?
-        .block_on(serve(service, nowhere))
+        .block_on(serve(service, nowhere, rings))
         .map_err(|error| format!("{error:#}."))
 }
 
-async fn serve(service: Service, nowhere: Option<Nowhere>) -> anyhow::Result<()> {
+async fn serve(service: Service, nowhere: Option<Nowhere>, rings: Rings) -> anyhow::Result<()> {
     // Before anybody is told that this process is up, so that no signal that
     // follows meets the default action. SIGTERM and SIGINT keep it: the
     // process dies by them at once.
     let mut signals = Signals::listen()?;
     let may_fork = service.config.global.insecure_fork_wanted;
-    let daemon = Daemon::start(service.config, service.bound, service.log, service.identity)?;
+    let Service {
+        config,
+        bound,
+        log,
+        identity,
+        old,
+        up,
+        ..
+    } = service;
+    let daemon = Daemon::start(config, bound, log, identity, rings)?;
     signals::unblock_all()?;
     if !may_fork {
         limits::forbid_new_processes();
     }
-    service.old.dismiss();
+    old.dismiss();
     if let Some(nowhere) = nowhere {
         nowhere.replace_standard_streams();
     }
-    if let Some(up) = service.up {
+    if let Some(up) = up {
         up.tell();
     }
     loop {

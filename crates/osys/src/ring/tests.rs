@@ -229,3 +229,42 @@ fn sizes_that_no_kernel_takes_are_refused() {
     assert!(Buffers::new(4, 0).is_err());
     assert!(Buffers::new(0, 64).is_err());
 }
+
+/// A caller that has other work never waits, and hears of everything all the same.
+#[test]
+fn completions_come_without_waiting_for_them() {
+    let Some(mut ring) = ring(4, 64) else { return };
+    let (mut far, near) = pair();
+    ring.receive(&near, 7).expect("receiving");
+    ring.submit(0).expect("submitted");
+    assert!(ring.take().is_none());
+    far.write_all(b"hello").expect("written");
+    let start = std::time::Instant::now();
+    let completion = loop {
+        ring.submit(0).expect("submitted");
+        if let Some(completion) = ring.take() {
+            break completion;
+        }
+        assert!(start.elapsed().as_secs() < 20, "nothing is told");
+    };
+    assert_eq!(completion.tag, 7);
+}
+
+#[test]
+fn memory_of_many_operations_is_given_back() {
+    let Some(mut ring) = ring(4, 64) else { return };
+    let (far, near) = pair();
+    let many: Vec<Flight> = (0..4000)
+        .map(|tag| ring.receive(&near, tag).expect("receiving"))
+        .collect();
+    ring.shrink();
+    assert!(ring.flights.capacity() >= 4000, "they are under way");
+    drop(many);
+    // All of them end with the peer.
+    drop(far);
+    while ring.under_way() > 0 {
+        let _ended = next(&mut ring);
+    }
+    ring.shrink();
+    assert!(ring.flights.capacity() < 1024);
+}

@@ -8,6 +8,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::print_stderr,
     reason = "a rig that cannot be set up fails its test"
 )]
 
@@ -20,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use relay::{
     Algorithm, Backend, BackendState, Frontend, FrontendState, ListenSocket, Listener,
-    ListenerState, OnMarkedDown, PoolSettings, Redispatch, Relay, RelaySettings, Server,
+    ListenerState, OnMarkedDown, PoolSettings, Redispatch, Relay, RelaySettings, Rings, Server,
     ServerAddress, ServerSettings, ServerState, SessionRecord, SessionSink, Snapshot,
     SocketOptions,
 };
@@ -105,6 +106,8 @@ pub struct Setup {
     pub backend: Backend,
     pub pool: PoolSettings,
     pub on_marked_down: OnMarkedDown,
+    /// Rings made before; otherwise the relay makes them.
+    pub rings: Option<Rings>,
 }
 
 impl Setup {
@@ -159,7 +162,18 @@ impl Setup {
             },
             pool,
             on_marked_down: OnMarkedDown::Keep,
+            rings: None,
         }
+    }
+
+    /// Connections begin in a ring.
+    pub fn in_ring(self) -> Self {
+        self.with(|setup| setup.relay.io_uring = true)
+    }
+
+    /// Each driver's.
+    pub fn of_each_driver(servers: usize) -> [Self; 2] {
+        [Self::new(servers), Self::new(servers).in_ring()]
     }
 
     pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
@@ -209,7 +223,10 @@ impl Setup {
             listener: 0,
             fds: vec![socket.into()],
         }];
-        let relay = Relay::start(&self.relay, Arc::clone(&snapshot), sockets, sink).unwrap();
+        let rings = self.rings.unwrap_or_else(|| Rings::prepare(&self.relay));
+        let relay = Relay::start_with(&self.relay, Arc::clone(&snapshot), sockets, sink, rings);
+        let relay = relay.unwrap();
+        say_refusal(&relay);
         Rig {
             relay,
             snapshot,
@@ -219,6 +236,33 @@ impl Setup {
             gate,
         }
     }
+}
+
+/// Where the system grants no ring, the relay is tested with epoll alone: the reader should know.
+pub fn say_refusal(relay: &Relay) {
+    if let Some(reason) = relay.ring_refusal() {
+        eprintln!("NO IO_URING HERE, epoll is tested instead: {reason}");
+    }
+}
+
+/// Where a listener is whose backlog is full, so that it answers no handshake, as long as the
+/// sockets live.
+pub fn mute() -> (ServerAddress, Vec<socket2::Socket>) {
+    let socket =
+        || socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+    let listener = socket();
+    listener.bind(&any.into()).unwrap();
+    listener.listen(0).unwrap();
+    let address = listener.local_addr().unwrap().as_socket().unwrap();
+    let mut sockets = vec![listener];
+    for _ in 0..3 {
+        let filler = socket();
+        filler.set_nonblocking(true).unwrap();
+        let _pending = filler.connect(&address.into());
+        sockets.push(filler);
+    }
+    (ServerAddress::Inet(address), sockets)
 }
 
 /// A bind line without limits.

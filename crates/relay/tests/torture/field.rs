@@ -13,7 +13,7 @@ use relay::{
 use rustix::event::{EventfdFlags, eventfd};
 use socket2::{Domain, Socket, Type};
 
-use crate::rig::{Setup, bind_line, server};
+use crate::rig::{self, Setup, bind_line, server};
 
 const SERVERS: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
@@ -120,6 +120,7 @@ impl Field {
         let post = Arc::new(Post::new());
         let sink = Arc::new(Sink(Arc::clone(&post)));
         let relay = Relay::start(&setup.relay, Arc::clone(&snapshot), sockets, sink).unwrap();
+        rig::say_refusal(&relay);
         Self {
             relay,
             snapshot,

@@ -51,6 +51,13 @@ struct Outcome {
     figures: ProcessFigures,
     /// The most pipes seen in use.
     pipes: u32,
+    over_ring: bool,
+}
+
+impl Outcome {
+    fn is_complete(&self) {
+        self.tally.is_complete(self.over_ring);
+    }
 }
 
 impl Torture {
@@ -91,6 +98,7 @@ impl Torture {
             }
             change(setup);
         });
+        let over_ring = setup.relay.io_uring;
         let mut field = Field::start(setup, self.lanes);
         let player = Player::new(field.post.clone(), std::mem::take(&mut field.lanes), source);
         let name = thread::current().name().unwrap_or("torture").to_owned();
@@ -110,6 +118,7 @@ impl Torture {
             tally,
             figures,
             pipes,
+            over_ring,
         })
     }
 }
@@ -152,7 +161,7 @@ fn a_hundred_thousand_connections() {
     let Some(run) = Torture::new(100_000).run(|_| {}) else {
         return;
     };
-    run.tally.is_complete();
+    run.is_complete();
     let rare = [run.tally.bulk_aborts, run.tally.reset_at_client];
     assert!(rare.iter().all(|count| *count > 0), "{:?}", run.tally);
     assert!(run.figures.bytes_spliced > 0, "{:?}", run.figures);
@@ -164,7 +173,7 @@ fn copied_only() {
     let Some(run) = Torture::new(10_000).run(|setup| setup.relay.splice = Splice::Off) else {
         return;
     };
-    run.tally.is_complete();
+    run.is_complete();
     assert_eq!(
         (run.figures.bytes_spliced, run.figures.pipes_free, run.pipes),
         (0, 0, 0)
@@ -176,7 +185,7 @@ fn two_workers() {
     let Some(run) = Torture::new(10_000).run(|setup| setup.relay.workers = 2) else {
         return;
     };
-    run.tally.is_complete();
+    run.is_complete();
 }
 
 /// Every full read of a small buffer counts as bulk: pipes come and go all the time.
@@ -185,7 +194,7 @@ fn a_small_buffer() {
     let Some(run) = Torture::new(10_000).run(|setup| setup.relay.buffer = 2048) else {
         return;
     };
-    run.tally.is_complete();
+    run.is_complete();
     assert!(run.figures.bytes_spliced > 0, "{:?}", run.figures);
 }
 
@@ -229,7 +238,7 @@ fn spliced_from_the_first_byte() {
     }) else {
         return;
     };
-    run.tally.is_complete();
+    run.is_complete();
     assert!(run.figures.bytes_spliced > 0, "{:?}", run.figures);
 }
 
@@ -241,6 +250,49 @@ fn timeouts_among_it() {
         ..Torture::new(10_000)
     };
     let Some(run) = torture.run(|setup| {
+        setup.frontend.timeout_client = rig::ms(20);
+        setup.backend.timeout_server = rig::ms(20);
+    }) else {
+        return;
+    };
+    assert!(
+        run.tally.timeouts > 0 && run.tally.exact > 0,
+        "{:?}",
+        run.tally
+    );
+}
+
+/// As [`a_hundred_thousand_connections`], begun in a ring; `RELAY_CONNECTIONS` for as many.
+#[test]
+fn over_a_ring() {
+    let Some(run) = Torture::new(20_000).run(|setup| setup.relay.io_uring = true) else {
+        return;
+    };
+    run.is_complete();
+    assert!(run.figures.bytes_spliced > 0, "{:?}", run.figures);
+}
+
+/// Two rings; and no pause between looks, so that nothing is ever waited for.
+#[test]
+fn over_two_rings_that_never_wait() {
+    let Some(run) = Torture::new(10_000).run(|setup| {
+        setup.relay.io_uring = true;
+        setup.relay.workers = 2;
+        setup.relay.busy_polling = true;
+    }) else {
+        return;
+    };
+    run.is_complete();
+}
+
+#[test]
+fn timeouts_over_a_ring() {
+    let torture = Torture {
+        rules: Rules::Timeouts,
+        ..Torture::new(10_000)
+    };
+    let Some(run) = torture.run(|setup| {
+        setup.relay.io_uring = true;
         setup.frontend.timeout_client = rig::ms(20);
         setup.backend.timeout_server = rig::ms(20);
     }) else {

@@ -198,7 +198,9 @@ impl Plan {
         let fronts = bound.listeners.iter().filter_map(|bound| bound.local);
         let fronts = fronts.collect();
         let targets = LogTargets::open(&self.config);
-        let daemon = Daemon::start(Arc::new(self.config), bound, targets, identity()).unwrap();
+        let rings = crate::control::rings(&self.config, &identity());
+        let daemon =
+            Daemon::start(Arc::new(self.config), bound, targets, identity(), rings).unwrap();
         Stage {
             daemon,
             log: self.log,
