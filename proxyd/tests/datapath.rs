@@ -540,3 +540,90 @@ fn without_descriptors_clients_wait_and_nothing_else_suffers() {
         upload(proxy.address);
     }
 }
+
+impl Proxy {
+    fn rings(&self) -> usize {
+        let folder = format!("/proc/{}/fd", self.daemon.pid());
+        let files = std::fs::read_dir(folder).unwrap().flatten();
+        let names = files.filter_map(|file| std::fs::read_link(file.path()).ok());
+        names
+            .filter(|name| name.ends_with("anon_inode:[io_uring]"))
+            .count()
+    }
+
+    /// Bulk both ways, and many short connections.
+    fn exercise(&self) {
+        self.upload();
+        self.download();
+        for _ in 0..50 {
+            let mut client = connect(self.address);
+            client.write_all(b"echo").unwrap();
+            client.shutdown(Shutdown::Write).unwrap();
+            let mut answer = Vec::new();
+            client.read_to_end(&mut answer).unwrap();
+            assert_eq!(answer, b"echo");
+        }
+    }
+}
+
+const REFUSED: &str = "tune.io-uring is without effect, epoll is used: ";
+
+#[test]
+fn each_worker_has_a_ring_where_it_is_wanted_and_granted() {
+    for (global, wanted) in [
+        ("nbthread 2\n tune.io-uring on", 2),
+        ("nbthread 1\n tune.io-uring on\n busy-polling", 1),
+        ("nbthread 2\n tune.io-uring off", 0),
+        ("nbthread 2", 0),
+    ] {
+        let proxy = Proxy::start(&Lines {
+            global,
+            ..Lines::default()
+        });
+        proxy.exercise();
+        let messages = proxy.daemon.messages();
+        let refused = messages.contains(REFUSED);
+        assert!(!refused || wanted > 0, "{messages}");
+        assert_eq!(proxy.rings(), if refused { 0 } else { wanted }, "{global}");
+    }
+}
+
+/// What rings lock in memory counts for the user who makes them. Root is free of the limit and makes
+/// them before it is root no more.
+#[test]
+fn a_limit_on_locked_memory_is_for_ordinary_users() {
+    let capable = std::fs::read_to_string("/proc/self/status")
+        .unwrap()
+        .lines()
+        .find_map(|line| line.strip_prefix("CapEff:\t").map(str::to_owned))
+        .and_then(|hex| u64::from_str_radix(&hex, 16).ok())
+        .is_some_and(|set| set & (1 << 14) != 0);
+    let start = |scene: &Scene| {
+        let mut command = Command::new("prlimit");
+        command
+            .args(["--memlock=0:0", "--"])
+            .arg(scene.link())
+            .args(["-db", "-f", "t.cfg"])
+            .current_dir(scene.dir.path())
+            .env_remove("NOTIFY_SOCKET");
+        scene.spawn(command)
+    };
+    let global = if nix::unistd::geteuid().is_root() {
+        "nbthread 1\n tune.io-uring on\n user nobody"
+    } else {
+        "nbthread 1\n tune.io-uring on"
+    };
+    let lines = Lines {
+        global,
+        ..Lines::default()
+    };
+    let proxy = Proxy::start_with(&lines, start);
+    proxy.exercise();
+    let messages = proxy.daemon.messages();
+    // A kernel may refuse rings for reasons of its own as well.
+    let limited = messages.contains(&format!("{REFUSED}Cannot allocate memory"));
+    assert!(!(capable && limited), "{messages}");
+    assert!(capable || messages.contains(REFUSED), "{messages}");
+    let refused = messages.contains(REFUSED);
+    assert_eq!(proxy.rings(), usize::from(!refused), "{messages}");
+}

