@@ -60,7 +60,10 @@ const DIFFERENCES: &str = "
   `maxpipes` there is a pipe for every four connections of `maxconn`, as in the original, but no more than 48 in all;
   `show info` gives this limit as Maxpipes, with or without `option splice-*`.
 - `tune.io-uring on` is ours: short connections are served by an io_uring, which costs less CPU each, and handed over
-  to epoll when they move bulk or wait. Where the system refuses one, a warning says so and epoll serves all.
+  to epoll when they move bulk or wait. Where the system refuses one, a warning says so and epoll serves all. It takes
+  Linux 6.1, nothing against it such as seccomp or `kernel.io_uring_disabled`, and `CAP_IPC_LOCK` or some 40 KiB of
+  `RLIMIT_MEMLOCK` a worker, for all processes of the user together; rings are made before `user` and `chroot`. A client
+  that leaves within 20 ms of its coming is noticed only once its server is connected.
 - A `cpu-map` line for the whole process (`cpu-map 1 0`) or for its first thread (`cpu-map 1/1 0`) binds as the manual
   says; the original then binds nothing, or not that thread.
 - The last descriptors (at most a quarter of the limit) are kept for connections to servers, checks and the admin
