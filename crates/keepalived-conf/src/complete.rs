@@ -5,9 +5,8 @@ use std::net::IpAddr;
 use std::num::NonZeroU8;
 
 use vrrp_core::settings::{
-    Address, AddressCheck, Auth, Checksum, Configured, Family as RouterFamily, Garp, Initial,
-    Instance, Lease, OnAdvert, Preempt, Script, SourceCheck, Sync, Track, Tracker, TrackerKind,
-    Transport, Version,
+    Address, AddressCheck, Auth, Checksum, Family as RouterFamily, Garp, Initial, Instance, Lease,
+    OnAdvert, Preempt, Script, SourceCheck, Sync, Track, Tracker, TrackerKind, Transport, Version,
 };
 use vrrp_core::time::Duration;
 
@@ -306,12 +305,6 @@ fn resolve(
         (false, Some(micros)) if micros > 0 => Preempt::After(Duration::from_micros(micros)),
         (false, _) => Preempt::Yes,
     };
-    let configured = |something| match something {
-        true => Configured::Yes,
-        false => Configured::No,
-    };
-    settings.routes = configured(!draft.routes.is_empty());
-    settings.rules = configured(!draft.rules.is_empty());
     settings.addresses = addresses(&draft.addresses, &interface);
     settings.excluded = addresses(&draft.excluded, &interface);
     settings.scripts = groups::scripts(draft, group)

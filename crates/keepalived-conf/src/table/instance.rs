@@ -310,21 +310,21 @@ pub(super) const ROWS: &[Row] = &[
         entry: tracking::bfd,
         close: no_list_close,
     }),
-    Row::full(
+    Row::refused(
         "virtual_routes",
         "{ ROUTE ... }",
         nothing,
-        "routes that the master has, as `ip route` writes them",
+        "they are read and checked, and not set",
     )
     .with_action(Action::List {
         entry: routes::of_instance,
         close: no_list_close,
     }),
-    Row::full(
+    Row::refused(
         "virtual_rules",
         "{ RULE ... }",
         nothing,
-        "rules that the master has, as `ip rule` writes them",
+        "they are read and checked, and not set",
     )
     .with_action(Action::List {
         entry: rules::of_instance,

@@ -107,31 +107,31 @@ pub(super) const ROWS: &[Row] = &[
         inside: Block::GarpGroup,
         close: no_close,
     }),
-    Row::full(
+    Row::refused(
         "static_ipaddress",
         "{ ADDRESS[/PREFIX] [OPTIONS] ... }",
         nothing,
-        "addresses that are set as long as the daemon runs",
+        "they are read and checked, and not set",
     )
     .with_action(Action::List {
         entry: addresses::fixed,
         close: no_list_close,
     }),
-    Row::full(
+    Row::refused(
         "static_routes",
         "{ ROUTE ... }",
         nothing,
-        "routes that are set as long as the daemon runs",
+        "they are read and checked, and not set",
     )
     .with_action(Action::List {
         entry: routes::fixed,
         close: no_list_close,
     }),
-    Row::full(
+    Row::refused(
         "static_rules",
         "{ RULE ... }",
         nothing,
-        "rules that are set as long as the daemon runs",
+        "they are read and checked, and not set",
     )
     .with_action(Action::List {
         entry: rules::fixed,

@@ -362,17 +362,16 @@ impl Route<'_, '_, '_> {
         let pass = &mut *w.pass;
         if pass.env.interface(&name).is_none() {
             return w.drop(format!("VRF {name} not found for route"));
-        } else {
-            let path = format!("/sys/class/net/{name}/uevent");
-            // A network namespace without its own /sys cannot tell.
-            let is_other = pass.env.read(path.as_ref(), 4096).is_ok_and(|event| {
-                !event
-                    .split(|byte| *byte == b'\n')
-                    .any(|line| line == b"DEVTYPE=vrf")
-            });
-            if is_other {
-                return w.drop(format!("Route specified VRF {name} is not a VRF"));
-            }
+        }
+        let path = format!("/sys/class/net/{name}/uevent");
+        // A network namespace without its own /sys cannot tell.
+        let is_other = pass.env.read(path.as_ref(), 4096).is_ok_and(|event| {
+            !event
+                .split(|byte| *byte == b'\n')
+                .any(|line| line == b"DEVTYPE=vrf")
+        });
+        if is_other {
+            return w.drop(format!("Route specified VRF {name} is not a VRF"));
         }
         self.draft.vrf = Some(name);
         Ok(())

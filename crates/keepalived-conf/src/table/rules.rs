@@ -398,9 +398,9 @@ fn transport(pass: &Pass<'_>, text: &str) -> Option<u8> {
         return text.parse().ok();
     }
     match text {
-        "icmp" => return Some(1),
-        "tcp" => return Some(6),
-        "udp" => return Some(17),
+        "icmp" | "ICMP" => return Some(1),
+        "tcp" | "TCP" => return Some(6),
+        "udp" | "UDP" => return Some(17),
         _ => {}
     }
     let known = pass.env.read("/etc/protocols".as_ref(), LIMIT).ok()?;
