@@ -34,10 +34,20 @@ const MAX_ADDRESSES: usize = 255;
 
 /// The model, and what a daemon does with it.
 pub(crate) fn complete(pass: &mut Pass<'_>) -> (Option<Config>, Start) {
-    if pass.draft.missing_interface {
-        pass.complain("Non-existent interface specified in configuration");
-        return (None, Start::Refuse(2));
+    if !pass.draft.missing_interface {
+        return whole(pass);
     }
+    pass.mend("Non-existent interface specified in configuration");
+    // keepalived ends here. A daemon of ours runs what it can; a config test says no more.
+    let insecure = pass.findings.insecure;
+    pass.findings.aside = true;
+    let outcome = whole(pass);
+    pass.findings.aside = false;
+    pass.findings.insecure = insecure;
+    outcome
+}
+
+fn whole(pass: &mut Pass<'_>) -> (Option<Config>, Start) {
     let mut ready = BTreeMap::new();
     if !pass.draft.instances.is_empty() {
         ready = scripts::check(pass);
@@ -329,7 +339,7 @@ fn resolve(
         Some(_) => Sync::Member,
         None => Sync::Alone,
     };
-    settings.garp = garp(&draft.garp, global);
+    settings.garp = garp(&draft.garp, global, draft.family());
     settings.lease = pass.draft.global.lease;
     settings.track_link = track(draft.track_link);
     settings.on_lower = match draft.lower_no_advert.unwrap_or(global.lower_no_advert) {
@@ -388,10 +398,12 @@ fn vmac(draft: &InstanceDraft, global: &GlobalVrrp, taken: &mut Vec<String>) -> 
     };
     let prefix = global.vmac_prefix.as_deref().unwrap_or("vrrp");
     let name = draft.vmac_name.clone().or_else(|| {
-        // As keepalived numbers those whose first name is taken.
-        std::iter::once(String::new())
+        // As keepalived goes on where a name is taken.
+        ["", family]
+            .into_iter()
+            .map(str::to_owned)
             .chain((1_u32..).map(|number| number.to_string()))
-            .map(|number| format!("{prefix}{family}{number}.{vrid}"))
+            .map(|middle| format!("{prefix}{middle}.{vrid}"))
             .find(|name| !taken.contains(name))
     })?;
     taken.push(name.clone());
@@ -445,7 +457,7 @@ fn addresses(drafts: &[AddressDraft], interface: &str) -> Vec<Address> {
 
 /// What the instance says, else what `global_defs` says, else the defaults; the timers after an
 /// advert of lower priority follow those of a new master.
-fn garp(own: &GarpDraft, global: &GlobalVrrp) -> Garp {
+fn garp(own: &GarpDraft, global: &GlobalVrrp, family: Family) -> Garp {
     let defaults = Garp::default();
     let pick = |own: Option<u32>, global: Option<u32>| own.or(global);
     let seconds = |value: Option<u32>, default: Duration| {
@@ -466,7 +478,10 @@ fn garp(own: &GarpDraft, global: &GlobalVrrp) -> Garp {
         ),
         lower_delay: seconds(pick(own.lower_delay, global.garp.lower_delay), delay),
         lower_repeat: count(pick(own.lower_repeat, global.garp.lower_repeat), repeat),
-        interval: Duration::from_micros(global.garp_interval),
+        interval: Duration::from_micros(match family {
+            Family::V4 => global.garp_interval,
+            Family::V6 => global.gna_interval,
+        }),
         // A configured refresh, 0 included, takes the place of ours.
         reassert: match pick(own.refresh, global.garp.refresh) {
             Some(_) => Duration::ZERO,

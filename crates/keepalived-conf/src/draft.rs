@@ -49,6 +49,8 @@ pub(crate) struct GlobalVrrp {
     pub(crate) down_timer_adverts: u8,
     pub(crate) garp: GarpDraft,
     pub(crate) garp_interval: u64,
+    /// Microseconds.
+    pub(crate) gna_interval: u64,
     pub(crate) group4: Option<IpAddr>,
     pub(crate) group6: Option<IpAddr>,
     pub(crate) checksum_as_v2: bool,
@@ -68,6 +70,7 @@ impl Default for GlobalVrrp {
             down_timer_adverts: 3,
             garp: GarpDraft::default(),
             garp_interval: 0,
+            gna_interval: 0,
             group4: None,
             group6: None,
             checksum_as_v2: false,

@@ -23,7 +23,7 @@ pub struct Config {
     pub global: GlobalDefs,
     /// The `vrrp_script` blocks that an instance tracks, in order; all of them can be run.
     pub scripts: Vec<ScriptDef>,
-    /// The `track_file` blocks that an instance tracks, in order.
+    /// The `track_file` blocks, in order; their files are initialised even if nobody tracks them.
     pub track_files: Vec<TrackFileDef>,
     /// The `vrrp_track_process` blocks that an instance tracks, in order.
     pub track_processes: Vec<TrackProcessDef>,
@@ -55,8 +55,7 @@ pub struct SyncGroupDef {
 pub struct InstanceDef {
     /// What the virtual router is told. `settings.scripts` names entries of [`Config::scripts`].
     pub settings: Instance,
-    /// Whether its interface was there when the file was read; it can only be missing under
-    /// `dynamic_interfaces`.
+    /// Whether its interface was there when the file was read.
     pub interface_present: bool,
     /// `virtual_routes`: in force while it is MASTER.
     pub routes: Vec<RouteDef>,

@@ -32,6 +32,8 @@ pub(crate) struct Findings {
     pub(crate) faulty: bool,
     pub(crate) include_missing: bool,
     pub(crate) insecure: bool,
+    /// keepalived would not have come so far: a config test does not print it.
+    pub(crate) aside: bool,
     seen: BTreeSet<(Option<Span>, String)>,
     dropped: usize,
     /// Errors among the diagnostics that were too many to keep.
@@ -46,6 +48,10 @@ pub(crate) struct Findings {
 
 impl Findings {
     fn say(&mut self, process: Process, audience: Audience, text: impl Into<String>) {
+        let audience = match audience {
+            Audience::Test if self.aside => Audience::Log,
+            audience => audience,
+        };
         if self.messages.len() < MAX_MESSAGES {
             self.messages.push(Message {
                 process,

@@ -165,7 +165,7 @@ fn numbers_out_of_range() {
 }
 
 #[test]
-fn interfaces_that_are_not_there_stop_everything() {
+fn interfaces_that_are_not_there_are_complained_of_and_waited_for() {
     let text = "vrrp_instance V {\n interface nosuch0\n virtual_router_id 60\n}\n";
     check(
         text,
@@ -173,7 +173,33 @@ fn interfaces_that_are_not_there_stop_everything() {
          Non-existent interface specified in configuration",
         5,
     );
-    assert_eq!(read(text).start, Start::Refuse(2));
+    // keepalived ends with 2; a daemon of ours runs the instance, which is at fault till then.
+    let whole = text.replace('}', " virtual_ipaddress {\n 10.0.0.1\n }\n}");
+    let loaded = read(whole);
+    assert_eq!(loaded.start, Start::Run);
+    assert!(!loaded.config.unwrap().instances[0].interface_present);
+    assert!(
+        loaded
+            .diagnostics
+            .iter()
+            .all(|diagnostic| diagnostic.severity != cfgtext::Severity::Error),
+        "a reload takes it as well"
+    );
+    let tracked = read(
+        "vrrp_instance V {\n interface eth0\n virtual_router_id 60\n track_interface {\n nosuch0 weight 300\n }\n virtual_ipaddress {\n 10.0.0.1\n }\n}\n",
+    );
+    assert_eq!(
+        tracked.test_lines().collect::<Vec<_>>(),
+        [
+            "(x.conf: Line 5) (V) tracked interface nosuch0 doesn't exist",
+            "Non-existent interface specified in configuration",
+        ]
+    );
+    assert_eq!(tracked.start, Start::Run);
+    assert_eq!(
+        tracked.config.unwrap().instances[0].settings.trackers.len(),
+        1
+    );
     let dynamic = format!("global_defs {{\n dynamic_interfaces\n}}\n{text}");
     let loaded = read(dynamic);
     assert_eq!(loaded.start, Start::Run);

@@ -26,9 +26,12 @@ pub(super) fn complete(
         return false;
     }
     if draft.family() == Family::V6 && draft.version.unwrap_or(pass.draft.vrrp.version) == 2 {
-        pass.log(format!(
-            "({name}) cannot use IPv6 with VRRP version 2; setting version 3"
-        ));
+        let text = format!("({name}) cannot use IPv6 with VRRP version 2; setting version 3");
+        if strict && draft.version.is_some() {
+            pass.complain(text);
+        } else {
+            pass.log(text);
+        }
         draft.version = Some(3);
     }
     if draft.addresses.is_empty() {
@@ -217,6 +220,11 @@ fn strictness(pass: &mut Pass<'_>, draft: &mut InstanceDraft, strict: bool, vers
             "({name}) Strict mode requires no repeat garps. resetting"
         ));
     }
+    if draft.garp.lower_delay.is_some_and(|delay| delay > 0) {
+        pass.complain(format!(
+            "({name}) Strict mode requires no repeat garp delay. resetting"
+        ));
+    }
     draft.garp.lower_repeat = Some(0);
     draft.garp.lower_delay = Some(0);
     if draft.lower_no_advert == Some(false) {
@@ -346,10 +354,17 @@ fn ignore_weights(pass: &mut Pass<'_>, draft: &mut InstanceDraft, owner: bool) {
     draft.scripts.retain(|tracked| tracked.weight == 0);
     for tracked in of_kind(draft, TrackerKind::File) {
         pass.focus = Some(tracked.span);
-        pass.complain(format!(
-            "({name}) ignoring tracked file {} with weight {} due to {cause}",
-            tracked.name, tracked.weight
-        ));
+        let file = &tracked.name;
+        pass.complain(if tracked.weight != 1 {
+            format!(
+                "({name}) ignoring tracked file {file} with weight {} due to {cause}",
+                tracked.weight
+            )
+        } else {
+            format!(
+                "({name}) ignoring weight from tracked file {file} due to {cause}. specify weight 0"
+            )
+        });
     }
     draft.trackers.retain(|tracked| {
         tracked.weight == 0

@@ -68,8 +68,8 @@ pub struct TrackProcessDef {
 /// `param_match` of a [`TrackProcessDef`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ParamMatch {
-    /// `initial`: more arguments may follow.
+    /// `initial`: the last argument may be longer.
     Initial,
-    /// `partial`: the last argument may be longer as well.
+    /// `partial`: more arguments may follow.
     Partial,
 }

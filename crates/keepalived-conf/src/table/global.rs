@@ -155,11 +155,11 @@ pub(super) const ROWS: &[Row] = &[
         vrrp::garp_interval,
         "least time between two gratuitous ARPs",
     ),
-    Row::accepted(
+    Row::full(
         "vrrp_gna_interval",
         "SECONDS",
         vrrp::gna_interval,
-        "IPv6 virtual routers cannot be run",
+        "least time between two neighbour advertisements",
     ),
     Row::full(
         "vrrp_min_garp",
@@ -423,17 +423,17 @@ pub(super) const ROWS: &[Row] = &[
         nothing,
         "the kernel's IGMP setting is left alone",
     ),
-    Row::refused(
+    Row::full(
         "vmac_prefix",
         "TEXT",
-        other::one_word,
-        "there are no VMAC interfaces",
+        vrrp::vmac_prefix,
+        "begins the names of VMAC interfaces, vrrp unless given",
     ),
     Row::refused(
         "vmac_addr_prefix",
         "TEXT",
         other::one_word,
-        "there are no VMAC interfaces",
+        "addresses on other interfaces get no VMAC interfaces there",
     ),
     Row::refused("snmp_socket", "SOCKET", other::snmp_socket, SNMP),
     Row::refused("enable_snmp_vrrp", "", nothing, SNMP),

@@ -385,11 +385,11 @@ pub(super) const ROWS: &[Row] = &[
         line::use_vmac,
         "an interface with the virtual router's own hardware address",
     ),
-    Row::full(
+    Row::refused(
         "use_vmac_addr",
         "",
         line::vmac_addresses,
-        "the same for addresses on other interfaces",
+        "addresses on other interfaces get no VMAC interfaces there",
     ),
     Row::full(
         "vmac_xmit_base",
@@ -495,6 +495,16 @@ pub(super) fn open(pass: &mut Pass<'_>, line: &Line) -> Handled {
 
 /// The end of the block.
 pub(super) fn close(pass: &mut Pass<'_>) {
+    let Some(instance) = current(pass) else {
+        return;
+    };
+    if instance.use_vmac && !instance.peers.is_empty() && !instance.xmit_base {
+        instance.xmit_base = true;
+        let name = instance.name.clone();
+        pass.complain(format!(
+            "({name}) unicast with use_vmac requires vmac_xmit_base - setting"
+        ));
+    }
     let Some(instance) = current(pass) else {
         return;
     };

@@ -116,8 +116,17 @@ pub(super) fn deleted(pass: &mut Pass<'_>, line: &Line) -> Handled {
     if line.words.len() > 1 {
         return any(pass, line);
     }
-    if let Some(instance) = instance::current(pass) {
-        instance.notify.def.deleted.get_or_insert_default();
+    let Some(instance) = instance::current(pass) else {
+        return Ok(());
+    };
+    let twice = instance.notify.seen.contains(&"notify_deleted");
+    instance.notify.seen.push("notify_deleted");
+    instance.notify.def.deleted.get_or_insert_default();
+    if twice {
+        let name = instance::name(pass);
+        pass.complain(format!(
+            "({name}) notify_deleted already specified - ignoring "
+        ));
     }
     Ok(())
 }

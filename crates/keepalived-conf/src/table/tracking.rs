@@ -126,7 +126,7 @@ pub(super) const TRACK_GROUP: &[Row] = &[Row::accepted(
 )
 .with_action(Action::List {
     entry: nothing,
-    close: no_list_close,
+    close: close_track_group,
 })];
 
 /// The keywords of `garp_group`.
@@ -165,6 +165,8 @@ struct Wording {
     unknown_weight_option: fn(&str, &str) -> String,
     /// Whether 254 is one too many.
     narrow: bool,
+    /// Whether a word after the weight that nobody knows drops the tracker.
+    strict: bool,
 }
 
 const SCRIPT: Wording = Wording {
@@ -179,6 +181,7 @@ const SCRIPT: Wording = Wording {
         format!("unknown track_script {tracker} weight option {option} - ignoring")
     },
     narrow: true,
+    strict: false,
 };
 
 const INTERFACE: Wording = Wording {
@@ -195,6 +198,7 @@ const INTERFACE: Wording = Wording {
         format!("unknown track_interace {tracker} weight option {option} - ignoring")
     },
     narrow: true,
+    strict: false,
 };
 
 const PROCESS: Wording = Wording {
@@ -209,6 +213,7 @@ const PROCESS: Wording = Wording {
         format!("unknown track_process {tracker} weight option {option} - ignoring")
     },
     narrow: false,
+    strict: false,
 };
 
 const FILE: Wording = Wording {
@@ -223,6 +228,7 @@ const FILE: Wording = Wording {
         format!("unknown track file {tracker} weight option {option} - ignoring")
     },
     narrow: false,
+    strict: true,
 };
 
 /// Whose trackers are read.
@@ -316,6 +322,9 @@ fn weighing(
                     "({name}) {}",
                     (wording.unknown_weight_option)(tracker, &option)
                 ));
+                if wording.strict {
+                    return None;
+                }
             }
         }
     }
@@ -395,29 +404,29 @@ fn group_interface(pass: &mut Pass<'_>, line: &Line) -> Handled {
 fn interface_of(pass: &mut Pass<'_>, line: &Line, owner: Owner) -> Handled {
     let tracker = pass.text(line, 0)?;
     let name = owner.name(pass);
-    if tracker.len() >= MAX_INTERFACE {
-        pass.complain(format!("Interface name '{tracker}' too long - ignoring"));
-        return Ok(());
-    }
-    if pass.env.interface(&tracker).is_none() && !pass.draft.global.dynamic_interfaces {
-        pass.complain(format!(
+    let missing = pass.env.interface(&tracker).is_none() && !pass.draft.global.dynamic_interfaces;
+    if missing {
+        pass.mend(format!(
             "({name}) tracked interface {tracker} doesn't exist"
         ));
         pass.draft.missing_interface = true;
+    }
+    if tracker.len() >= MAX_INTERFACE {
+        if !missing {
+            pass.complain(format!("Interface name '{tracker}' too long - ignoring"));
+        }
         return Ok(());
     }
-    tracked(
-        pass,
-        line,
-        owner,
-        tracker,
-        &Kind {
-            kind: TrackerKind::Interface,
-            word: "interface",
-            wording: &INTERFACE,
-        },
-        (0, Sense::Normal),
-    )
+    let kind = Kind {
+        kind: TrackerKind::Interface,
+        word: "interface",
+        wording: &INTERFACE,
+    };
+    // keepalived reads no further; a daemon of ours tracks it as one that is down.
+    pass.findings.aside = missing;
+    let handled = tracked(pass, line, owner, tracker, &kind, (0, Sense::Normal));
+    pass.findings.aside = false;
+    handled
 }
 
 /// A kind of tracker and its words.
@@ -561,8 +570,17 @@ pub(super) fn bfd(pass: &mut Pass<'_>, line: &Line) -> Handled {
     Ok(())
 }
 
+fn close_track_group(pass: &mut Pass<'_>, count: usize) {
+    let name = pass.draft.track_groups.last().cloned();
+    if let (Some(name), 0) = (name, count) {
+        pass.complain(format!(
+            "Warning - track group {name} has empty group block"
+        ));
+    }
+}
+
 pub(super) fn open_track_group(pass: &mut Pass<'_>, line: &Line) -> Handled {
-    match line.words.get(1) {
+    match line.words.get(1).filter(|_| line.words.len() == 2) {
         None => {
             pass.complain("track_group must have a name - skipping");
             pass.skip_block();

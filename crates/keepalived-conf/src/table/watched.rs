@@ -171,7 +171,9 @@ fn command(pass: &mut Pass<'_>, line: &Line) -> Handled {
 }
 
 fn param_match(pass: &mut Pass<'_>, line: &Line) -> Handled {
-    let word = pass.word(line, 1)?;
+    let Some(word) = line.words.get(1) else {
+        return Ok(());
+    };
     let kind = match word.bytes.as_slice() {
         b"initial" => ParamMatch::Initial,
         b"partial" => ParamMatch::Partial,
@@ -217,8 +219,14 @@ fn weight_of(
 }
 
 fn process_weight(pass: &mut Pass<'_>, line: &Line) -> Handled {
-    let text = pass.text(line, 1)?;
     let name = process_name(pass);
+    let Some(word) = line.words.get(1) else {
+        pass.complain(format!(
+            "No weight specified for track process {name} - ignoring"
+        ));
+        return Ok(());
+    };
+    let text = word.text().into_owned();
     let weighing = weight_of(pass, line, &text, "vrrp_track_process", &name);
     if let (Some((weight, sense)), Some(process)) = (weighing, process(pass)) {
         process.weight = weight;
@@ -231,7 +239,10 @@ fn quorum(pass: &mut Pass<'_>, line: &Line) -> Handled {
     let text = pass.text(line, 1)?;
     match pass.number(unsigned(&text, 1, 65_535)) {
         Some(count) => {
-            if let Some(process) = process(pass) {
+            let most = process(pass).and_then(|process| process.def.quorum_max);
+            if most.is_some_and(|most| most != 0 && count > most) {
+                pass.complain("Quorum is greater than quorum_max - ignoring");
+            } else if let Some(process) = process(pass) {
                 process.def.quorum = count;
             }
         }

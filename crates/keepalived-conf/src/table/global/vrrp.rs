@@ -206,6 +206,15 @@ pub(super) fn interval(
     Ok(read)
 }
 
+pub(super) fn vmac_prefix(pass: &mut Pass<'_>, line: &Line) -> Handled {
+    let text = pass.text(line, 1)?;
+    // Together with the virtual router id it has to be the name of an interface.
+    if text.len() + ".255".len() < instance::MAX_INTERFACE {
+        pass.draft.vrrp.vmac_prefix = Some(text);
+    }
+    Ok(())
+}
+
 pub(super) fn garp_interval(pass: &mut Pass<'_>, line: &Line) -> Handled {
     if let Some(micros) = interval(pass, line, "vrrp_garp_interval")? {
         pass.draft.vrrp.garp_interval = micros;
@@ -214,7 +223,11 @@ pub(super) fn garp_interval(pass: &mut Pass<'_>, line: &Line) -> Handled {
 }
 
 pub(super) fn gna_interval(pass: &mut Pass<'_>, line: &Line) -> Handled {
-    interval(pass, line, "vrrp_gna_interval").map(|_| ())
+    if let Some(micros) = interval(pass, line, "vrrp_gna_interval")? {
+        pass.draft.vrrp.gna_interval = micros;
+        pass.draft.global.gna_interval = Duration::from_micros(micros);
+    }
+    Ok(())
 }
 
 pub(super) fn min_garp(pass: &mut Pass<'_>, line: &Line) -> Handled {

@@ -59,7 +59,7 @@ pub(super) fn interface(pass: &mut Pass<'_>, line: &Line) -> Handled {
             ));
         }
         None => {
-            pass.complain(format!(
+            pass.mend(format!(
                 "WARNING - interface {text} for vrrp_instance {name} doesn't exist"
             ));
             pass.draft.missing_interface = true;
@@ -149,7 +149,21 @@ pub(super) fn advert_int(pass: &mut Pass<'_>, line: &Line) -> Handled {
 pub(super) fn version(pass: &mut Pass<'_>, line: &Line) -> Handled {
     let text = pass.text(line, 1)?;
     match pass.number(unsigned(&text, 2, 3)) {
-        Some(version) => set(pass, |instance| instance.version = Some(version)),
+        Some(version) => {
+            let known = current(pass).and_then(|instance| match instance.native_ipv6 {
+                true => Some(3),
+                false => instance.version,
+            });
+            match known {
+                Some(known) if known != version => {
+                    let name = name(pass);
+                    pass.complain(format!(
+                        "({name}) vrrp_version {version} conflicts with configured or deduced version {known}; ignoring."
+                    ));
+                }
+                _ => set(pass, |instance| instance.version = Some(version)),
+            }
+        }
         None => {
             let name = name(pass);
             pass.complain(format!("({name}): Version must be either 2 or 3"));
@@ -420,43 +434,71 @@ pub(super) fn smtp_alert(pass: &mut Pass<'_>, line: &Line) -> Handled {
 }
 
 pub(super) fn use_vmac(pass: &mut Pass<'_>, line: &Line) -> Handled {
-    let name = name(pass);
     for word in line.rest(1) {
         pass.focus = Some(word.span);
         let text = word.text();
-        if let Some(mac) = hardware_address(&text) {
-            let [first, .., kind, _] = mac;
-            if first & 1 == 1 {
-                pass.complain(format!("VMAC MAC address is multicast {text} - ignoring"));
-            } else if mac.starts_with(&[0, 0, 0x5e, 0]) && matches!(kind, 1 | 2) {
-                pass.complain(format!(
-                    "VMAC MAC address not allowed to be RFC5798 address ({text}) - ignoring"
-                ));
-            } else {
-                set(pass, |instance| instance.vmac_mac = Some(mac));
-            }
-            continue;
-        }
-        if pass.env.interface(&text).is_some() {
-            pass.complain(format!(
-                "({name}) interface {text} already exists and is not a private macvlan; ignoring vmac if_name"
-            ));
+        if text.contains(':') {
+            vmac_address(pass, &text);
         } else {
-            let chosen = text.into_owned();
-            set(pass, |instance| instance.vmac_name = Some(chosen));
+            vmac_interface(pass, &text);
         }
     }
     set(pass, |instance| instance.use_vmac = true);
     Ok(())
 }
 
-/// Six numbers of up to two hexadecimal digits between colons.
-fn hardware_address(text: &str) -> Option<[u8; 6]> {
+fn vmac_address(pass: &mut Pass<'_>, text: &str) {
     let octets: Option<Vec<u8>> = text
         .split(':')
         .map(|part| u8::from_str_radix(part, 16).ok())
         .collect();
-    octets?.try_into().ok()
+    // The virtual router id stands in for a sixth octet that is missing.
+    let vrid = current(pass).and_then(|instance| instance.vrid);
+    let mac: Option<[u8; 6]> = match octets.as_deref() {
+        Some([a, b, c, d, e]) => Some([*a, *b, *c, *d, *e, vrid.unwrap_or_default()]),
+        Some([a, b, c, d, e, f, ..]) => Some([*a, *b, *c, *d, *e, *f]),
+        Some(_) | None => None,
+    };
+    match mac {
+        None => pass.complain(format!("VMAC invalid MAC address {text}")),
+        Some([first, ..]) if first & 1 == 1 => {
+            pass.complain(format!("VMAC MAC address is multicast {text} - ignoring"));
+        }
+        Some([0, 0, 0x5e, 0, 1 | 2, _]) => pass.complain(format!(
+            "VMAC MAC address not allowed to be RFC5798 address ({text}) - ignoring"
+        )),
+        Some(_) => set(pass, |instance| instance.vmac_mac = mac),
+    }
+}
+
+fn vmac_interface(pass: &mut Pass<'_>, text: &str) {
+    let name = name(pass);
+    if current(pass).is_some_and(|instance| instance.vmac_name.is_some()) {
+        pass.complain("VMAC interface name already specified");
+        return;
+    }
+    if text.len() >= MAX_INTERFACE || text.contains(|c: char| c == '/' || c.is_whitespace()) {
+        pass.complain(format!(
+            "VMAC interface name '{text}' too long or invalid characters - ignoring"
+        ));
+        return;
+    }
+    let mut others = pass.draft.instances.iter();
+    let owner = others.find(|other| other.vmac_name.as_deref() == Some(text));
+    if let Some(owner) = owner.map(|owner| owner.name.clone()) {
+        pass.complain(format!(
+            "({name}) VRRP instance {owner} is already using {text} - ignoring name"
+        ));
+        return;
+    }
+    if pass.env.interface(text).is_some() {
+        pass.complain(format!(
+            "({name}) interface {text} already exists and is not a private macvlan; ignoring vmac if_name"
+        ));
+        return;
+    }
+    let chosen = text.to_owned();
+    set(pass, |instance| instance.vmac_name = Some(chosen));
 }
 
 pub(super) fn vmac_addresses(pass: &mut Pass<'_>, _: &Line) -> Handled {
@@ -522,7 +564,6 @@ pub(super) fn linkbeat(pass: &mut Pass<'_>, _: &Line) -> Handled {
 }
 
 pub(super) fn lvs_sync(pass: &mut Pass<'_>, line: &Line) -> Handled {
-    let text = pass.text(line, 1)?;
     let name = name(pass);
     pass.complain(format!(
         "({name}) Specifying lvs_sync_daemon_interface against a vrrp is deprecated."
@@ -530,6 +571,7 @@ pub(super) fn lvs_sync(pass: &mut Pass<'_>, line: &Line) -> Handled {
     // As keepalived indents: less for names shorter than two.
     let width = 6 + name.len().abs_diff(2);
     pass.complain(format!("{:width$}Please use global lvs_sync_daemon", ""));
+    let text = pass.text(line, 1)?;
     match current(pass).and_then(|instance| instance.lvs_sync.clone()) {
         Some(before) => pass.complain(format!(
             "({name}) lvs_sync_daemon_interface has already been specified as {before} - ignoring"
