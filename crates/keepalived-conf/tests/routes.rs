@@ -79,7 +79,7 @@ fn every_recorded_line_is_answered_as_keepalived_did() {
 }
 
 fn config(block: &str, line: &str) -> Config {
-    read(&around(block, line)).config.unwrap()
+    read(&around(block, line)).config.unwrap_or_default()
 }
 
 #[test]
