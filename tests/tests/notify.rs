@@ -178,9 +178,12 @@ impl Stage {
     }
 }
 
+/// The words of each line that somebody was told.
+type Lines = Vec<Vec<String>>;
+
 /// What a daemon tells through all that can happen to it, by teller: the scripts of one
 /// transition are started together, so only those of one keyword have an order.
-fn told(whose: Implementation, user: &str) -> Result<(Vec<Vec<String>>, Vec<Vec<String>>)> {
+fn told(whose: Implementation, user: &str) -> Result<(Lines, Lines)> {
     let four = alone("V4", 54, &format!("notify_deleted \"{SCRIPT} deleted\""));
     let text = conf(user) + &four + &alone("V5", 55, "");
     let stage = Stage::set(whose, &text, TELL)?;
