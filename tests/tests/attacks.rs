@@ -193,7 +193,7 @@ fn two_forged_packets_a_second_silence_keepalived() -> Result<()> {
     let guess = packets.into_iter().find(|(target, _)| *target == master);
     let seen = attack(&duel, guess.into_iter().collect(), 2)?;
     ensure!(
-        seen.silence > Duration::from_secs(3) && seen.moved,
+        seen.silence > Duration::from_secs(2) && seen.moved,
         "{seen:?}\n{}",
         duel.evidence()
     );

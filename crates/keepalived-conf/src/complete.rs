@@ -37,7 +37,7 @@ pub(crate) fn complete(pass: &mut Pass<'_>) -> (Option<Config>, Start) {
     if !pass.draft.missing_interface {
         return whole(pass);
     }
-    pass.mend("Non-existent interface specified in configuration");
+    pass.complain("Non-existent interface specified in configuration");
     // keepalived ends here. A daemon of ours runs what it can; a config test says no more.
     let insecure = pass.findings.insecure;
     pass.findings.aside = true;

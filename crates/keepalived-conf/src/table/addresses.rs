@@ -197,7 +197,7 @@ fn take_option(
                 ));
             } else {
                 if pass.env.interface(value).is_none() && !pass.draft.global.dynamic_interfaces {
-                    pass.mend(format!(
+                    pass.complain(format!(
                         "WARNING - interface {value} for ip address {text} doesn't exist"
                     ));
                     pass.draft.missing_interface = true;

@@ -406,7 +406,7 @@ fn interface_of(pass: &mut Pass<'_>, line: &Line, owner: Owner) -> Handled {
     let name = owner.name(pass);
     let missing = pass.env.interface(&tracker).is_none() && !pass.draft.global.dynamic_interfaces;
     if missing {
-        pass.mend(format!(
+        pass.complain(format!(
             "({name}) tracked interface {tracker} doesn't exist"
         ));
         pass.draft.missing_interface = true;

@@ -59,7 +59,7 @@ pub(super) fn interface(pass: &mut Pass<'_>, line: &Line) -> Handled {
             ));
         }
         None => {
-            pass.mend(format!(
+            pass.complain(format!(
                 "WARNING - interface {text} for vrrp_instance {name} doesn't exist"
             ));
             pass.draft.missing_interface = true;
