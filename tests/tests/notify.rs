@@ -130,13 +130,17 @@ impl Stage {
         std::fs::set_permissions(host.outside(LOG), Permissions::from_mode(0o666))?;
         host.write(SCRIPT, script)?;
         std::fs::set_permissions(host.outside(SCRIPT), Permissions::from_mode(0o755))?;
+        if whose == Original {
+            // At a reload it removes the FIFO that it made, and for a moment there is none.
+            host.run(&["/usr/bin/mkfifo", "/tmp/fifo"])?.success()?;
+        }
         let daemon = host.spawn(&[whose.router(), "--dont-fork", "-P", "-f", CONF])?;
         wait::until("the FIFO", LIMIT, || {
             host.outside("/tmp/fifo").exists().then_some(())
         })?;
-        // The original opens its FIFO anew when it is reloaded.
-        let again = "while test -p /tmp/fifo; do cat /tmp/fifo; done";
-        let reader = host.spawn(&["/bin/sh", "-c", again])?;
+        // Held open for writing as well, it does not end when the original closes it.
+        let held = "exec cat <> /tmp/fifo";
+        let reader = host.spawn(&["/bin/sh", "-c", held])?;
         Ok(Self {
             daemon,
             reader,
@@ -213,7 +217,9 @@ fn told(whose: Implementation, user: &str) -> Result<(Lines, Lines)> {
     for line in ["[gs]", "[s1]", "[any2] [INSTANCE] [V2] [STOP] [120]"] {
         stage.wait_told(line)?;
     }
-    // The original forgets after a reload that it made it.
+    stage.wait_fifo("INSTANCE \"V2\" STOP 120")?;
+    stage.wait_fifo("GROUP \"G1\" STOP 0")?;
+    // The original's was not its own.
     let left = host.outside("/tmp/fifo").exists();
     anyhow::ensure!(whose == Original || !left, "the FIFO was left behind");
     let by = |lines: Vec<String>, key: fn(&str) -> String| {
