@@ -8,11 +8,15 @@ use std::task::{Context, Poll, Waker};
 
 use crate::kernel::{Error, Event, Kernel, Operation, Origin};
 use crate::model::{Address, AddressKey, AddressSpec, Link, Macvlan, Snapshot};
+use crate::routing::Routing;
 
 #[derive(Debug, Default)]
 struct State {
     links: Vec<Link>,
     addresses: Vec<Address>,
+    routings: Vec<Routing>,
+    routing_requests: Vec<(Routing, bool)>,
+    routing_refusals: Vec<i32>,
     events: VecDeque<Event>,
     requests: Vec<(Operation, AddressSpec)>,
     refusals: Vec<(Operation, i32)>,
@@ -82,6 +86,26 @@ impl State {
             None => self.addresses.push(address.clone()),
         }
         self.report(Event::Address(address));
+    }
+
+    fn change_routing(&mut self, what: &Routing, set: bool) {
+        self.routing_requests.push((what.clone(), set));
+        let refusal = match set {
+            true => self.routing_refusals.pop(),
+            false => None,
+        };
+        if refusal.is_none() {
+            self.routings.retain(|old| old != what);
+        }
+        if set && refusal.is_none() {
+            self.routings.push(what.clone());
+        }
+        self.events.push_back(Event::RoutingDone {
+            what: what.clone(),
+            set,
+            result: refusal.map_or(Ok(()), |errno| Err(Error::Kernel(errno))),
+        });
+        self.wake();
     }
 
     fn remove(&mut self, key: AddressKey, origin: Origin) {
@@ -181,6 +205,14 @@ impl Kernel for Fake {
         });
     }
 
+    fn set_routing(&mut self, what: &Routing) {
+        self.state.borrow_mut().change_routing(what, true);
+    }
+
+    fn remove_routing(&mut self, what: &Routing) {
+        self.state.borrow_mut().change_routing(what, false);
+    }
+
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
         let mut state = self.state.borrow_mut();
         if let Some(event) = state.events.pop_front() {
@@ -195,10 +227,12 @@ impl Kernel for Fake {
 
     fn is_busy(&self) -> bool {
         let state = self.state.borrow();
-        state
-            .events
-            .iter()
-            .any(|event| matches!(event, Event::Done { .. } | Event::LinkDone { .. }))
+        state.events.iter().any(|event| {
+            matches!(
+                event,
+                Event::Done { .. } | Event::LinkDone { .. } | Event::RoutingDone { .. }
+            )
+        })
     }
 }
 
@@ -224,6 +258,33 @@ impl FakeHandle {
     #[must_use]
     pub fn addresses(&self) -> Vec<Address> {
         self.state.borrow().addresses.clone()
+    }
+
+    /// The next route or rule to be set is refused with `errno`.
+    pub fn refuse_routing(&self, errno: i32) {
+        self.state.borrow_mut().routing_refusals.push(errno);
+    }
+
+    /// Routes and rules set now, in order.
+    #[must_use]
+    pub fn routings(&self) -> Vec<Routing> {
+        self.state.borrow().routings.clone()
+    }
+
+    /// Every request about routes and rules so far, and whether it was to set.
+    #[must_use]
+    pub fn routing_requests(&self) -> Vec<(Routing, bool)> {
+        self.state.borrow().routing_requests.clone()
+    }
+
+    /// Somebody else removes a route or rule.
+    pub fn remove_foreign_routing(&self, what: &Routing) {
+        let mut state = self.state.borrow_mut();
+        let before = state.routings.len();
+        state.routings.retain(|old| old != what);
+        if state.routings.len() < before {
+            state.report(Event::RoutingGone(what.clone()));
+        }
     }
 
     /// A link appears or changes.

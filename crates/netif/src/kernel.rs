@@ -4,6 +4,7 @@ use std::fmt;
 use std::task::{Context, Poll};
 
 use crate::model::{Address, AddressKey, AddressSpec, Link, Macvlan, Snapshot};
+use crate::routing::Routing;
 
 /// What a daemon's loop may ask of the kernel, and what it hears from it.
 ///
@@ -33,6 +34,15 @@ pub trait Kernel {
     /// addresses given before; one that is gone counts as removed. Answered by one
     /// [`Event::LinkDone`].
     fn remove_macvlan(&mut self, link: &Macvlan);
+
+    /// Sets a route or a rule, in order with the requests about addresses; one that is
+    /// there already counts as set. Answered by one [`Event::RoutingDone`]. From then on
+    /// its removal by others is told.
+    fn set_routing(&mut self, what: &Routing);
+
+    /// Removes a route or a rule, in order with the requests about addresses; one that
+    /// is gone counts as removed. Answered by one [`Event::RoutingDone`].
+    fn remove_routing(&mut self, what: &Routing);
 
     /// The next event; `Ready(None)` once the connection to the kernel is lost for
     /// good. The first event is an [`Event::Snapshot`].
@@ -83,6 +93,18 @@ pub enum Event {
         /// By whose doing.
         origin: Origin,
     },
+    /// A route or a rule was set or removed, or could not be.
+    RoutingDone {
+        /// Which.
+        what: Routing,
+        /// Whether it was to be set; if not, removed.
+        set: bool,
+        /// How it went.
+        result: Result<(), Error>,
+    },
+    /// A route or a rule that was set through this very [`Kernel`] is gone without
+    /// having been removed through it.
+    RoutingGone(Routing),
     /// A link was made or removed, or could not be.
     LinkDone {
         /// Which.

@@ -1,4 +1,4 @@
-//! Links and addresses of the kernel, behind one trait.
+//! Links, addresses, routes and rules of the kernel, behind one trait.
 //!
 //! [`Kernel`] is what a daemon's loop talks to: it hands over address requests
 //! without ever waiting for them, and reads back what the kernel reports.
@@ -20,12 +20,15 @@ mod kernel;
 mod macvlan;
 mod model;
 mod queue;
+mod routing;
 mod rtnl;
 mod view;
 mod watch;
+mod wording;
 
 pub use fake::{Fake, FakeHandle};
 pub use kernel::{Error, Event, Kernel, Operation, Origin};
 pub use model::{Address, AddressFlags, AddressKey, AddressSpec, Link, Macvlan, Scope, Snapshot};
+pub use routing::{Hop, Network, RouteSpec, Routing, RuleSpec};
 pub use rtnl::RtNetlink;
 pub use view::{Change, View};

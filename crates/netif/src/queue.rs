@@ -1,5 +1,5 @@
-//! Address requests on their way to the kernel: ordered, coalescing, bounded by
-//! the number of addresses.
+//! Requests on their way to the kernel: ordered, coalescing, bounded by the number of
+//! addresses, routes and rules.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 
 use crate::kernel::Operation;
 use crate::model::{AddressKey, AddressSpec, Macvlan};
+use crate::routing::Routing;
 
 /// One request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,8 +90,24 @@ impl Request {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Task {
     Address(Request),
+    Routing(Change),
     Make(Macvlan),
     Unmake(Macvlan),
+}
+
+/// A route or rule to be set or removed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Change {
+    pub(crate) what: Routing,
+    /// If not, it is to be removed.
+    pub(crate) set: bool,
+}
+
+/// One place in the order.
+#[derive(Debug)]
+enum Place {
+    Address(AddressKey),
+    Routing(Change),
 }
 
 #[derive(Debug, Default)]
@@ -99,9 +116,11 @@ struct Waiting {
     /// before the link they are on, and set when it has been heard of.
     links: VecDeque<Task>,
     requests: BTreeMap<AddressKey, Request>,
-    order: VecDeque<AddressKey>,
+    order: VecDeque<Place>,
     /// Requests overtaken since the last look.
     superseded: Vec<(Operation, AddressKey)>,
+    /// The same of routes and rules.
+    overtaken: Vec<Change>,
     /// One request has been taken and not been answered yet.
     in_flight: bool,
     closed: bool,
@@ -128,13 +147,29 @@ impl Queue {
         let key = request.key();
         let mut waiting = self.lock();
         match waiting.requests.remove(&key) {
-            None => waiting.order.push_back(key),
+            None => waiting.order.push_back(Place::Address(key)),
             Some(old) => {
                 waiting.superseded.push((old.operation(), key));
                 request.overtake(old);
             }
         }
         waiting.requests.insert(key, request);
+        drop(waiting);
+        self.wake.notify_one();
+    }
+
+    /// Adds a route or rule; what waits for the same one is overtaken.
+    pub(crate) fn push_routing(&self, what: &Routing, set: bool) {
+        let mut waiting = self.lock();
+        let same = |place: &Place| matches!(place, Place::Routing(change) if change.what == *what);
+        if let Some(at) = waiting.order.iter().position(same)
+            && let Some(Place::Routing(old)) = waiting.order.remove(at)
+        {
+            waiting.overtaken.push(old);
+        }
+        let what = what.clone();
+        let place = Place::Routing(Change { what, set });
+        waiting.order.push_back(place);
         drop(waiting);
         self.wake.notify_one();
     }
@@ -151,11 +186,14 @@ impl Queue {
             let notified = self.wake.notified();
             {
                 let mut waiting = self.lock();
-                if let Some(key) = waiting.order.pop_front() {
-                    let request = waiting.requests.remove(&key);
-                    waiting.in_flight = request.is_some();
-                    if let Some(request) = request {
-                        return Some(Task::Address(request));
+                if let Some(place) = waiting.order.pop_front() {
+                    let task = match place {
+                        Place::Address(key) => waiting.requests.remove(&key).map(Task::Address),
+                        Place::Routing(change) => Some(Task::Routing(change)),
+                    };
+                    waiting.in_flight = task.is_some();
+                    if task.is_some() {
+                        return task;
                     }
                     continue;
                 }
@@ -179,6 +217,11 @@ impl Queue {
     /// Requests overtaken since the last call.
     pub(crate) fn take_superseded(&self) -> Vec<(Operation, AddressKey)> {
         std::mem::take(&mut self.lock().superseded)
+    }
+
+    /// Changes of routes and rules overtaken since the last call.
+    pub(crate) fn take_overtaken(&self) -> Vec<Change> {
+        std::mem::take(&mut self.lock().overtaken)
     }
 
     pub(crate) fn is_busy(&self) -> bool {
@@ -294,6 +337,37 @@ mod tests {
             assert!(queue.is_busy());
             queue.finished();
             assert!(!queue.is_busy());
+            assert_eq!(queue.next().await, None);
+        });
+    }
+
+    #[test]
+    fn routes_keep_their_place_among_the_addresses() {
+        let route = |last| -> Routing {
+            let hop = crate::Hop::default();
+            crate::RouteSpec::new(([192, 0, 2, last].into(), 32), hop).into()
+        };
+        let queue = Queue::default();
+        let removal = Request::Remove(AddressSpec::new(key(1)));
+        queue.push_routing(&route(1), true);
+        queue.push_routing(&route(2), false);
+        queue.push(removal.clone());
+        // The removal overtakes what was to be set.
+        queue.push_routing(&route(1), false);
+        let change = |last, set| Change {
+            what: route(last),
+            set,
+        };
+        assert_eq!(queue.take_overtaken(), [change(1, true)]);
+        queue.close();
+        block_on(async {
+            for expected in [
+                Task::Routing(change(2, false)),
+                Task::Address(removal),
+                Task::Routing(change(1, false)),
+            ] {
+                assert_eq!(queue.next().await, Some(expected));
+            }
             assert_eq!(queue.next().await, None);
         });
     }

@@ -7,21 +7,26 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use futures_util::TryStreamExt as _;
-use netlink_packet_route::AddressFamily;
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use netlink_packet_core::{NetlinkMessage, NetlinkPayload};
 use netlink_packet_route::address::{
     AddressAttribute, AddressFlags as WireFlags, AddressMessage, CacheInfo,
 };
+use netlink_packet_route::route::RouteMessage;
+use netlink_packet_route::rule::RuleMessage;
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use netlink_sys::{AsyncSocket as _, SocketAddr};
-use rtnetlink::Handle;
+use rtnetlink::{Handle, IpVersion};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::kernel::{Error, Event, Kernel, Origin};
 use crate::macvlan::Workshop;
 use crate::model::{AddressKey, AddressSpec, Macvlan, Snapshot};
-use crate::queue::{Queue, Request, Task};
+use crate::queue::{Change, Queue, Request, Task};
+use crate::routing::Routing;
 use crate::watch::{self, FOREVER, Heard, Watch};
+use crate::wording;
 
 /// Events that may wait for the daemon's loop. When it does not read, the thread
 /// waits, the kernel's buffer overflows, and the state is read anew: no event
@@ -31,6 +36,10 @@ const EVENTS: usize = 512;
 const REOPEN_PAUSE: Duration = Duration::from_millis(200);
 /// `EADDRNOTAVAIL` and `ENODEV`: the address to be removed is gone already.
 const ALREADY_GONE: [i32; 2] = [99, 19];
+/// `ESRCH`, `ENOENT` and `ENODEV`: the route or rule to be removed is gone already.
+const ROUTING_GONE: [i32; 3] = [3, 2, 19];
+/// `EEXIST`: the route or rule to be set is there already.
+const ALREADY_THERE: i32 = 17;
 
 /// [`Kernel`] over rtnetlink, for the network namespace it was opened in.
 #[derive(Debug)]
@@ -92,6 +101,14 @@ impl Kernel for RtNetlink {
 
     fn remove_macvlan(&mut self, link: &Macvlan) {
         self.queue.push_link(Task::Unmake(link.clone()));
+    }
+
+    fn set_routing(&mut self, what: &Routing) {
+        self.queue.push_routing(what, true);
+    }
+
+    fn remove_routing(&mut self, what: &Routing) {
+        self.queue.push_routing(what, false);
     }
 
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
@@ -179,6 +196,10 @@ struct Worker {
     /// Addresses of ours that were told to be there: that their lifetime was begun anew
     /// is no news, and with many of them it would wake the loop all the time.
     told: BTreeSet<AddressKey>,
+    /// Routes and rules of ours that are set.
+    routings: Vec<Routing>,
+    /// Whether the watch hears of routes and rules.
+    hears_routing: bool,
 }
 
 /// The daemon's loop is gone.
@@ -194,6 +215,8 @@ impl Worker {
             workshop: Workshop::default(),
             own_removals: Vec::new(),
             told: BTreeSet::new(),
+            routings: Vec::new(),
+            hears_routing: false,
         })
     }
 
@@ -207,6 +230,7 @@ impl Worker {
                 biased;
                 request = queue.next() => match request {
                     Some(Task::Address(request)) => self.perform(queue, request).await,
+                    Some(Task::Routing(change)) => self.change_routing(queue, change).await,
                     Some(Task::Make(link)) => self.change_link(queue, link, true).await,
                     Some(Task::Unmake(link)) => self.change_link(queue, link, false).await,
                     None => return,
@@ -268,6 +292,64 @@ impl Worker {
         self.send(Event::LinkDone { link, made, result }).await
     }
 
+    async fn change_routing(&mut self, queue: &Queue, change: Change) -> Result<(), Abandoned> {
+        for Change { what, set } in queue.take_overtaken() {
+            let result = Err(Error::Superseded);
+            self.send(Event::RoutingDone { what, set, result }).await?;
+        }
+        // What others removed before is told before it is set anew.
+        for heard in self.watch.take_waiting().await {
+            self.hear(Ok(heard)).await?;
+        }
+        let Change { what, set } = change;
+        let result = if set {
+            self.set_routing(&what).await
+        } else {
+            // From here on nobody wants to hear that it is gone.
+            self.routings.retain(|own| *own != what);
+            self.request(wording::removal(&what), &ROUTING_GONE).await
+        };
+        queue.finished();
+        self.send(Event::RoutingDone { what, set, result }).await
+    }
+
+    async fn set_routing(&mut self, what: &Routing) -> Result<(), Error> {
+        if !self.hears_routing {
+            // Without it nobody says when one is removed, which is no reason not to set it.
+            self.hears_routing = self.watch.hear_routing().is_ok();
+        }
+        let message = wording::setting(what);
+        self.request(message, &[ALREADY_THERE]).await?;
+        if !self.routings.contains(what) {
+            self.routings.push(what.clone());
+        }
+        Ok(())
+    }
+
+    /// Makes a request; the answers `fine` count as done.
+    async fn request(
+        &mut self,
+        message: NetlinkMessage<RouteNetlinkMessage>,
+        fine: &[i32],
+    ) -> Result<(), Error> {
+        let mut outcome = Ok(());
+        match self.requests.handle.request(message) {
+            Ok(mut answers) => {
+                while let Some(answer) = answers.next().await {
+                    if let NetlinkPayload::Error(error) = answer.payload {
+                        outcome = error.code.map_or(Ok(()), |code| Err(-code.get()));
+                    }
+                }
+            }
+            Err(error) => return Err(Error::Connection(error.to_string())),
+        }
+        self.reconnect()?;
+        match outcome {
+            Err(errno) if !fine.contains(&errno) => Err(Error::Kernel(errno)),
+            _ => Ok(()),
+        }
+    }
+
     async fn carry_out(&mut self, request: Request) -> Result<(), Error> {
         let late = request.is_late(Instant::now());
         if let Request::Set {
@@ -308,14 +390,7 @@ impl Worker {
                 handle.del(message(&bare)).execute().await
             }
         };
-        // A connection that died ends the answer without an error.
-        if self.requests.connection.is_finished() {
-            match Requests::open() {
-                Ok(requests) => self.requests = requests,
-                Err(error) => return Err(Error::Connection(error.to_string())),
-            }
-            return Err(Error::Connection("closed by the kernel".to_owned()));
-        }
+        self.reconnect()?;
         let result = match outcome {
             Ok(()) => Ok(()),
             Err(rtnetlink::Error::NetlinkError(message)) => Err(Error::Kernel(-message.raw_code())),
@@ -333,10 +408,23 @@ impl Worker {
         }
     }
 
+    /// A connection that died ends the answer without an error.
+    fn reconnect(&mut self) -> Result<(), Error> {
+        if !self.requests.connection.is_finished() {
+            return Ok(());
+        }
+        match Requests::open() {
+            Ok(requests) => self.requests = requests,
+            Err(error) => return Err(Error::Connection(error.to_string())),
+        }
+        Err(Error::Connection("closed by the kernel".to_owned()))
+    }
+
     async fn hear(&mut self, heard: io::Result<Vec<Heard>>) -> Result<(), Abandoned> {
         let Ok(heard) = heard else {
             tokio::time::sleep(REOPEN_PAUSE).await;
             if let Ok(watch) = Watch::open() {
+                self.hears_routing = !self.routings.is_empty() && watch.hear_routing().is_ok();
                 self.watch = watch;
             }
             return self.report_snapshot().await;
@@ -348,14 +436,34 @@ impl Worker {
             return self.report_snapshot().await;
         }
         for item in heard {
-            let Heard::Change(event, requester) = item else {
-                continue;
+            let (event, requester) = match item {
+                Heard::Change(event, requester) => (event, requester),
+                Heard::RouteGone(gone) => {
+                    let is_it = |own: &Routing| matches!(own, Routing::Route(route) if wording::is_route(route, &gone));
+                    self.tell_gone(is_it).await?;
+                    continue;
+                }
+                Heard::RuleGone(gone) => {
+                    let is_it = |own: &Routing| matches!(own, Routing::Rule(rule) if wording::is_rule(rule, &gone));
+                    self.tell_gone(is_it).await?;
+                    continue;
+                }
+                Heard::Lost => continue,
             };
             if self.is_refresh(&event, requester) {
                 continue;
             }
             let event = self.attribute(event, requester);
             self.send(event).await?;
+        }
+        Ok(())
+    }
+
+    /// One of ours that is gone is told, and no longer ours.
+    async fn tell_gone(&mut self, is_it: impl Fn(&Routing) -> bool) -> Result<(), Abandoned> {
+        let gone = self.routings.extract_if(.., |own| is_it(own));
+        for what in gone.collect::<Vec<_>>() {
+            self.send(Event::RoutingGone(what)).await?;
         }
         Ok(())
     }
@@ -379,9 +487,12 @@ impl Worker {
                 self.told.retain(|key| key.ifindex != *index);
                 false
             }
-            Event::Snapshot(_) | Event::Link(_) | Event::LinkDone { .. } | Event::Done { .. } => {
-                false
-            }
+            Event::Snapshot(_)
+            | Event::Link(_)
+            | Event::LinkDone { .. }
+            | Event::RoutingDone { .. }
+            | Event::RoutingGone(_)
+            | Event::Done { .. } => false,
         }
     }
 
@@ -408,7 +519,8 @@ impl Worker {
                 Ok(snapshot) => {
                     self.own_removals.clear();
                     self.told.clear();
-                    return self.send(Event::Snapshot(snapshot)).await;
+                    self.send(Event::Snapshot(snapshot)).await?;
+                    return self.look_for_routings().await;
                 }
                 // Reading again is all that can be done; the pause keeps a
                 // persistent fault from eating the processor.
@@ -423,6 +535,44 @@ impl Worker {
                 }
             }
         }
+    }
+
+    /// Tells which of our routes and rules are not there any more, after reports of it may
+    /// have been lost.
+    async fn look_for_routings(&mut self) -> Result<(), Abandoned> {
+        if self.routings.is_empty() {
+            return Ok(());
+        }
+        // Without an answer they count as there: nothing of what is needed hangs on it.
+        let Ok((routes, rules)) = self.all_routings().await else {
+            return Ok(());
+        };
+        self.tell_gone(|own| match own {
+            Routing::Route(own) => !routes.iter().any(|route| wording::is_route(own, route)),
+            Routing::Rule(own) => !rules.iter().any(|rule| wording::is_rule(own, rule)),
+        })
+        .await
+    }
+
+    async fn all_routings(
+        &self,
+    ) -> Result<(Vec<RouteMessage>, Vec<RuleMessage>), rtnetlink::Error> {
+        let (mut routes, mut rules) = (Vec::new(), Vec::new());
+        for family in [AddressFamily::Inet, AddressFamily::Inet6] {
+            let mut of_family = RouteMessage::default();
+            of_family.header.address_family = family;
+            let mut found = Box::pin(self.requests.handle.route().get(of_family).execute());
+            while let Some(message) = found.try_next().await? {
+                routes.push(message);
+            }
+        }
+        for version in [IpVersion::V4, IpVersion::V6] {
+            let mut found = Box::pin(self.requests.handle.rule().get(version).execute());
+            while let Some(message) = found.try_next().await? {
+                rules.push(message);
+            }
+        }
+        Ok((routes, rules))
     }
 
     async fn snapshot(&self) -> Result<Snapshot, rtnetlink::Error> {

@@ -47,7 +47,10 @@ impl View {
             Event::LinkGone { index } => self.drop_link(*index),
             Event::Address(address) => self.set_address(address),
             Event::AddressGone { key, origin } => self.drop_address(*key, *origin),
-            Event::Done { .. } | Event::LinkDone { .. } => Vec::new(),
+            Event::Done { .. }
+            | Event::LinkDone { .. }
+            | Event::RoutingDone { .. }
+            | Event::RoutingGone(_) => Vec::new(),
         }
     }
 

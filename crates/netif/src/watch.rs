@@ -10,6 +10,8 @@ use netlink_packet_route::address::{
     AddressAttribute, AddressFlags as WireFlags, AddressHeaderFlags, AddressMessage,
 };
 use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
+use netlink_packet_route::route::RouteMessage;
+use netlink_packet_route::rule::RuleMessage;
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use netlink_sys::protocols::NETLINK_ROUTE;
 use netlink_sys::{AsyncSocket, SocketAddr, TokioSocket};
@@ -19,6 +21,10 @@ use crate::model::{Address, AddressKey, Link, Scope};
 
 /// `RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR` of rtnetlink(7).
 const GROUPS: u32 = 0x1 | 0x10 | 0x100;
+/// `RTNLGRP_IPV4_ROUTE`, `_RULE`, `RTNLGRP_IPV6_ROUTE`, `_RULE` of rtnetlink(7).
+const ROUTING_GROUPS: [u32; 4] = [7, 8, 11, 19];
+/// `RTM_NEWROUTE` and `RTM_NEWRULE`: nobody asks what comes, and on a router much does.
+const UNASKED: [u16; 2] = [24, 32];
 /// Room for a burst of changes, so that a full re-read is the rare case.
 const RECEIVE_BUFFER: usize = 1 << 20;
 /// Datagrams read before one request is carried out.
@@ -35,6 +41,10 @@ pub(crate) const FOREVER: u32 = u32::MAX;
 pub(crate) enum Heard {
     /// A change, and the netlink port on whose request it happened (0: nobody's).
     Change(Event, u32),
+    /// A route is gone.
+    RouteGone(Box<RouteMessage>),
+    /// A rule is gone.
+    RuleGone(Box<RuleMessage>),
     /// The kernel dropped messages because the socket buffer was full.
     Lost,
 }
@@ -51,6 +61,18 @@ impl Watch {
         let _ = socket.socket_ref().set_rx_buf_sz(RECEIVE_BUFFER);
         socket.socket_mut().bind(&SocketAddr::new(0, GROUPS))?;
         Ok(Self { socket })
+    }
+
+    /// Hears of routes and rules too, from now on: not before somebody wants it, since a
+    /// host may have a million of them.
+    ///
+    /// # Errors
+    /// What the kernel answers.
+    pub(crate) fn hear_routing(&self) -> io::Result<()> {
+        let socket = self.socket.socket_ref();
+        ROUTING_GROUPS
+            .iter()
+            .try_for_each(|group| socket.add_membership(*group))
     }
 
     /// Waits for the next datagram and translates it.
@@ -115,6 +137,10 @@ impl Watch {
 fn translate(mut datagram: &[u8]) -> Vec<Heard> {
     let mut heard = Vec::new();
     while datagram.len() >= 16 {
+        if let Some(length) = unasked(datagram) {
+            datagram = datagram.get(length..).unwrap_or_default();
+            continue;
+        }
         let Ok(message) = NetlinkMessage::<RouteNetlinkMessage>::deserialize(datagram) else {
             heard.push(Heard::Lost);
             return heard;
@@ -124,7 +150,11 @@ fn translate(mut datagram: &[u8]) -> Vec<Heard> {
         match message.payload {
             NetlinkPayload::Overrun(_) => heard.push(Heard::Lost),
             NetlinkPayload::InnerMessage(inner) => {
-                heard.extend(event(inner).map(|event| Heard::Change(event, requester)));
+                heard.extend(match inner {
+                    RouteNetlinkMessage::DelRoute(route) => Some(Heard::RouteGone(Box::new(route))),
+                    RouteNetlinkMessage::DelRule(rule) => Some(Heard::RuleGone(Box::new(rule))),
+                    inner => event(inner).map(|event| Heard::Change(event, requester)),
+                });
             }
             _ => {}
         }
@@ -133,6 +163,15 @@ fn translate(mut datagram: &[u8]) -> Vec<Heard> {
         datagram = datagram.get(step..).unwrap_or_default();
     }
     heard
+}
+
+/// How long the message is if nobody asks for it: nlmsghdr of netlink(7).
+fn unasked(datagram: &[u8]) -> Option<usize> {
+    let (length, rest) = datagram.split_first_chunk()?;
+    let (kind, _) = rest.split_first_chunk()?;
+    let length = usize::try_from(u32::from_ne_bytes(*length)).ok()?;
+    let whole = (16..=datagram.len()).contains(&length);
+    (whole && UNASKED.contains(&u16::from_ne_bytes(*kind))).then(|| length.next_multiple_of(4))
 }
 
 fn event(message: RouteNetlinkMessage) -> Option<Event> {
