@@ -6,15 +6,18 @@ use std::num::NonZeroU8;
 
 use vrrp_core::settings::{
     Address, AddressCheck, Auth, Checksum, Family as RouterFamily, Garp, Initial, Instance, Lease,
-    OnAdvert, Preempt, Script, SourceCheck, Sync, Track, Tracker, TrackerKind, Transport, Version,
+    OnAdvert, Preempt, SourceCheck, Sync, Track, TrackerKind, Transport, Version,
 };
 use vrrp_core::time::Duration;
 
 use crate::draft::{
-    AddressDraft, AuthType, Family, GarpDraft, GlobalVrrp, InstanceDraft, ScriptDraft,
+    AddressDraft, AuthType, Family, GarpDraft, GlobalVrrp, InstanceDraft, ScriptDraft, ScriptUser,
 };
 use crate::model::routes::StaticAddressDef;
-use crate::model::{Config, GlobalDefs, InstanceDef, ScriptDef, TrackFileDef, VmacDef};
+use crate::model::{
+    Config, GlobalDefs, InstanceDef, InstanceDefaults, ScriptDef, TrackFileDef, TrackProcessDef,
+    VmacDef,
+};
 use crate::pass::Pass;
 use crate::report::Start;
 
@@ -107,15 +110,22 @@ fn whole(pass: &mut Pass<'_>) -> (Option<Config>, Start) {
                 name: file.name,
                 path: file.path.unwrap_or_default(),
                 initial: file.initial,
+                weight: file.weight,
+                sense: file.sense,
             })
             .collect(),
         track_processes: std::mem::take(&mut pass.draft.track_processes)
             .into_iter()
-            .map(|process| process.def)
+            .map(|process| TrackProcessDef {
+                weight: process.weight,
+                sense: process.sense,
+                ..process.def
+            })
             .filter(|process| tracks(TrackerKind::Process, &process.name))
             .collect(),
         sync_groups: groups::resolve(&groups, &defs, &pass.draft.global),
         global: pass.draft.global.clone(),
+        defaults: defaults(pass),
         scripts,
         instances: defs,
         static_addresses: static_addresses(pass),
@@ -123,6 +133,29 @@ fn whole(pass: &mut Pass<'_>) -> (Option<Config>, Start) {
         static_rules: std::mem::take(&mut pass.draft.static_rules),
     };
     (Some(config), start)
+}
+
+/// What holds for instances that say nothing themselves.
+fn defaults(pass: &Pass<'_>) -> InstanceDefaults {
+    let vrrp = &pass.draft.vrrp;
+    InstanceDefaults {
+        version: vrrp.version,
+        strict: vrrp.strict,
+        check_unicast_source: vrrp.check_unicast_source,
+        skip_check_addresses: vrrp.skip_check_addresses,
+        lower_no_advert: vrrp.lower_no_advert,
+        higher_send_advert: vrrp.higher_send_advert.unwrap_or(true),
+        down_timer_adverts: vrrp.down_timer_adverts,
+        garp: garp(&GarpDraft::default(), vrrp, Family::V4),
+        garp_interval: Duration::from_micros(vrrp.garp_interval),
+        gna_interval: Duration::from_micros(vrrp.gna_interval),
+        groups: [vrrp.group4, vrrp.group6],
+        vmac_prefix: vrrp.vmac_prefix.clone(),
+        script_user: match &pass.draft.script_user {
+            ScriptUser::Known(user) => Some(user.clone()),
+            ScriptUser::Unset | ScriptUser::Unknown => None,
+        },
+    }
 }
 
 /// `static_ipaddress`, on the default interface where none is named.
@@ -235,6 +268,7 @@ fn script_def(pass: &Pass<'_>, script: ScriptDraft, argv: Vec<std::ffi::OsString
         argv,
         interval: Duration::from_secs(script.interval.into()),
         timeout: Duration::from_secs(script.timeout.unwrap_or(script.interval).into()),
+        own_timeout: script.timeout.is_some(),
         rise: script.rise,
         fall: script.fall,
         weight: script.weight,
@@ -320,20 +354,11 @@ fn resolve(
     settings.scripts = groups::scripts(draft, group)
         .into_iter()
         .filter(|entry| scripts.iter().any(|script| script.name == entry.name))
-        .map(|entry| Script {
-            name: entry.name.clone(),
-            weight: entry.weight,
-            sense: entry.sense,
-        })
+        .map(groups::script)
         .collect();
     settings.trackers = groups::trackers(draft, group)
         .into_iter()
-        .map(|entry| Tracker {
-            kind: entry.kind,
-            name: entry.name.clone(),
-            weight: entry.weight,
-            sense: entry.sense,
-        })
+        .map(groups::tracker)
         .collect();
     settings.sync = match group {
         Some(_) => Sync::Member,

@@ -335,6 +335,7 @@ pub(crate) struct GroupDraft {
     pub(crate) weights: bool,
     /// `global_tracking`
     pub(crate) global: bool,
+    pub(crate) smtp_alert: Option<bool>,
 }
 
 /// The `notify` keywords of a block.

@@ -1,16 +1,18 @@
 //! The resolved configuration: nothing in it has still to be read.
 
 use cfgtext::Span;
-use vrrp_core::settings::Instance;
+use vrrp_core::settings::{Instance, Script, Tracker};
 
 mod global;
 mod notify;
 pub mod routes;
+mod shown;
 mod tracking;
 mod vmac;
 
 pub use global::{GarpGroupDef, GlobalDefs};
 pub use notify::{Command, FifoDef, NotifyDef};
+pub use shown::InstanceDefaults;
 pub use tracking::{ParamMatch, ScriptDef, TrackFileDef, TrackProcessDef};
 pub use vmac::VmacDef;
 
@@ -21,6 +23,9 @@ use routes::{RouteDef, RuleDef, StaticAddressDef};
 pub struct Config {
     /// `global_defs`.
     pub global: GlobalDefs,
+    /// What `global_defs` sets for instances, as dumps show it: each instance has it resolved
+    /// in its own settings.
+    pub defaults: InstanceDefaults,
     /// The `vrrp_script` blocks that an instance tracks, in order; all of them can be run.
     pub scripts: Vec<ScriptDef>,
     /// The `track_file` blocks, in order; their files are initialised even if nobody tracks them.
@@ -40,7 +45,7 @@ pub struct Config {
 }
 
 /// One `vrrp_sync_group`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SyncGroupDef {
     /// Its name.
     pub name: String,
@@ -48,6 +53,14 @@ pub struct SyncGroupDef {
     pub members: Vec<String>,
     /// Whom it tells.
     pub notify: NotifyDef,
+    /// Its own `track_script`, as dumps show it: the members have it in their settings.
+    pub scripts: Vec<Script>,
+    /// Its own trackers of other kinds, likewise.
+    pub trackers: Vec<Tracker>,
+    /// `sync_group_tracking_weight`
+    pub weights: bool,
+    /// `smtp_alert`; no mail is sent, but dumps show it.
+    pub smtp_alert: bool,
 }
 
 /// One `vrrp_instance`.

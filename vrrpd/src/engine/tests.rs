@@ -224,6 +224,7 @@ fn script() -> ScriptDef {
         argv: vec!["/usr/bin/killall".into(), "-0".into(), "haproxy".into()],
         interval: Duration::from_secs(2),
         timeout: Duration::from_secs(2),
+        own_timeout: true,
         rise: 1,
         fall: 1,
         weight: 2,

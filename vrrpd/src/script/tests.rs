@@ -12,6 +12,7 @@ fn def(rise: u32, fall: u32) -> ScriptDef {
         argv: vec![OsString::from("/bin/true")],
         interval: Duration::from_secs(2),
         timeout: Duration::from_secs(2),
+        own_timeout: true,
         rise,
         fall,
         weight: 2,

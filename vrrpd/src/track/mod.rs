@@ -18,7 +18,7 @@ use keepalived_conf::{Config, TrackFileDef, TrackProcessDef};
 use rustix::pipe::PipeFlags;
 use tokio::sync::mpsc;
 use vrrp_core::Standing;
-use vrrp_core::settings::TrackerKind;
+use vrrp_core::settings::{Sense, TrackerKind};
 
 /// Reports under way. A thread that finds no room waits for it.
 const DEPTH: usize = 256;
@@ -35,9 +35,24 @@ pub(crate) struct Watched {
 impl Watched {
     /// What a configuration has watched.
     pub(crate) fn of(config: &Config) -> Self {
+        // Other weights are no reason to begin to watch anew.
+        let files = config.track_files.iter().cloned();
+        let processes = config.track_processes.iter().cloned();
         Self {
-            files: config.track_files.clone(),
-            processes: config.track_processes.clone(),
+            files: files
+                .map(|def| TrackFileDef {
+                    weight: 0,
+                    sense: Sense::Normal,
+                    ..def
+                })
+                .collect(),
+            processes: processes
+                .map(|def| TrackProcessDef {
+                    weight: 0,
+                    sense: Sense::Normal,
+                    ..def
+                })
+                .collect(),
         }
     }
 }

@@ -339,6 +339,8 @@ mod tests {
             fork_delay: vrrp_core::Duration::ZERO,
             terminate_delay: vrrp_core::Duration::ZERO,
             full_command: false,
+            weight: 0,
+            sense: vrrp_core::settings::Sense::Normal,
         }
     }
 

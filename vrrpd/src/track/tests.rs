@@ -38,6 +38,8 @@ fn file(path: &Path, initial: Option<(i32, bool)>) -> Watched {
             name: "tf".to_owned(),
             path: path.to_owned(),
             initial,
+            weight: 0,
+            sense: Sense::Normal,
         }],
         ..Watched::default()
     }
@@ -162,6 +164,8 @@ fn processes_are_counted_as_they_come_and_go() {
             fork_delay: vrrp_core::Duration::ZERO,
             terminate_delay: vrrp_core::Duration::ZERO,
             full_command: false,
+            weight: 0,
+            sense: Sense::Normal,
         }],
         ..Watched::default()
     };

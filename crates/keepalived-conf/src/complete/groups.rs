@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use vrrp_core::settings::{Script, Tracker};
+
 use crate::draft::{GroupDraft, InstanceDraft, NotifyDraft, Tracked, TrackedScript};
 use crate::model::{GlobalDefs, InstanceDef, NotifyDef, SyncGroupDef};
 use crate::pass::Pass;
@@ -111,6 +113,25 @@ pub(super) fn scripts<'d>(
     all
 }
 
+/// An entry of `track_script`, as routers have it.
+pub(super) fn script(entry: &TrackedScript) -> Script {
+    Script {
+        name: entry.name.clone(),
+        weight: entry.weight,
+        sense: entry.sense,
+    }
+}
+
+/// The same for trackers of other kinds.
+pub(super) fn tracker(entry: &Tracked) -> Tracker {
+    Tracker {
+        kind: entry.kind,
+        name: entry.name.clone(),
+        weight: entry.weight,
+        sense: entry.sense,
+    }
+}
+
 /// The same for trackers of other kinds.
 pub(super) fn trackers<'d>(draft: &'d InstanceDraft, group: Option<&'d Group>) -> Vec<&'d Tracked> {
     let mut all: Vec<&Tracked> = draft.trackers.iter().collect();
@@ -151,6 +172,10 @@ pub(super) fn resolve(
             name: group.draft.name.clone(),
             members: group.members.iter().filter(runs).cloned().collect(),
             notify: notify(&group.draft.notify, global),
+            scripts: group.draft.scripts.iter().map(script).collect(),
+            trackers: group.draft.trackers.iter().map(tracker).collect(),
+            weights: group.draft.weights,
+            smtp_alert: group.draft.smtp_alert.unwrap_or(global.smtp_alert),
         })
         .filter(|group| !group.members.is_empty())
         .collect()

@@ -19,6 +19,8 @@ pub struct ScriptDef {
     pub interval: Duration,
     /// `timeout`: when a run counts as failed; the interval unless given.
     pub timeout: Duration,
+    /// Whether `timeout` is in the file; dumps show it.
+    pub own_timeout: bool,
     /// `rise`, at least 1: successes in a row before it counts as succeeding.
     pub rise: u32,
     /// `fall`, at least 1: failures in a row before it counts as failing.
@@ -42,6 +44,10 @@ pub struct TrackFileDef {
     pub path: PathBuf,
     /// `init_file`: the number written at the start, and whether over a file that is there.
     pub initial: Option<(i32, bool)>,
+    /// `weight`, for instances that give none; dumps show it.
+    pub weight: i16,
+    /// `weight N reverse`
+    pub sense: Sense,
 }
 
 /// One `vrrp_track_process`.
@@ -63,6 +69,10 @@ pub struct TrackProcessDef {
     pub terminate_delay: Duration,
     /// `full_command`: the command line is compared, not the name of the process.
     pub full_command: bool,
+    /// `weight`, for instances that give none; dumps show it.
+    pub weight: i16,
+    /// `weight N reverse`
+    pub sense: Sense,
 }
 
 /// `param_match` of a [`TrackProcessDef`].

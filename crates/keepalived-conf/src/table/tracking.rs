@@ -620,6 +620,7 @@ pub(super) fn open_group(pass: &mut Pass<'_>, line: &Line) -> Handled {
         trackers: Vec::new(),
         weights: false,
         global: false,
+        smtp_alert: None,
     });
     Ok(())
 }
@@ -675,13 +676,16 @@ fn tracking_weight(pass: &mut Pass<'_>, _: &Line) -> Handled {
 }
 
 fn group_mail(pass: &mut Pass<'_>, line: &Line) -> Handled {
-    if let Some(word) = line.words.get(1)
-        && boolean(&word.bytes).is_none()
-    {
-        pass.complain(format!(
-            "Invalid vrrp_group smtp_alert parameter {}",
-            word.text()
-        ));
+    let value = line
+        .words
+        .get(1)
+        .map_or(Some(true), |word| boolean(&word.bytes));
+    if value.is_none() {
+        let word = pass.text(line, 1)?;
+        pass.complain(format!("Invalid vrrp_group smtp_alert parameter {word}"));
+    }
+    if let Some(group) = pass.draft.groups.last_mut() {
+        group.smtp_alert = value.or(group.smtp_alert);
     }
     Ok(())
 }

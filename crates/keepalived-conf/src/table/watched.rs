@@ -113,6 +113,8 @@ pub(super) fn open_process(pass: &mut Pass<'_>, line: &Line) -> Handled {
             fork_delay: Duration::ZERO,
             terminate_delay: Duration::ZERO,
             full_command: false,
+            weight: 0,
+            sense: Sense::Normal,
         },
         weight: 0,
         sense: Sense::Normal,

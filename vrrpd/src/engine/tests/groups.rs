@@ -36,7 +36,7 @@ fn pair() -> Config {
     config.sync_groups = vec![SyncGroupDef {
         name: "G".to_owned(),
         members: vec!["V1".to_owned(), "V2".to_owned()],
-        notify: NotifyDef::default(),
+        ..SyncGroupDef::default()
     }];
     config
 }
