@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use std::num::NonZeroU8;
 
 use vrrp_core::settings::{
-    Address, AddressCheck, Auth, Checksum, Family as RouterFamily, Garp, Initial, Instance, Lease,
-    OnAdvert, Preempt, SourceCheck, Sync, Track, TrackerKind, Transport, Version,
+    Address, AddressCheck, Auth, Checksum, Configured, Family as RouterFamily, Garp, Initial,
+    Instance, Lease, OnAdvert, Preempt, SourceCheck, Sync, Track, TrackerKind, Transport, Version,
 };
 use vrrp_core::time::Duration;
 
@@ -128,6 +128,7 @@ fn whole(pass: &mut Pass<'_>) -> (Option<Config>, Start) {
         defaults: defaults(pass),
         scripts,
         instances: defs,
+        track_groups: std::mem::take(&mut pass.draft.track_groups),
         static_addresses: static_addresses(pass),
         static_routes: std::mem::take(&mut pass.draft.static_routes),
         static_rules: std::mem::take(&mut pass.draft.static_rules),
@@ -364,6 +365,15 @@ fn resolve(
         Some(_) => Sync::Member,
         None => Sync::Alone,
     };
+    let any = |there: bool| {
+        if there {
+            Configured::Yes
+        } else {
+            Configured::No
+        }
+    };
+    settings.routes = any(!draft.routes.is_empty());
+    settings.rules = any(!draft.rules.is_empty());
     settings.garp = garp(&draft.garp, global, draft.family());
     settings.lease = pass.draft.global.lease;
     settings.track_link = track(draft.track_link);

@@ -9,7 +9,7 @@ use vrrp_core::settings::{Address, Initial, OldChecksum, Peer, Sense, TrackerKin
 
 use crate::env::Credentials;
 use crate::model::routes::{RouteDef, RuleDef};
-use crate::model::{Command, GlobalDefs, NotifyDef, TrackProcessDef};
+use crate::model::{Command, GlobalDefs, NotifyDef, TrackGroupDef, TrackProcessDef};
 
 /// Everything read so far.
 #[derive(Debug, Default)]
@@ -25,7 +25,7 @@ pub(crate) struct Draft {
     /// Commands of `notify_fifo_script` and `vrrp_notify_fifo_script`.
     pub(crate) fifo_scripts: [Option<Command>; 2],
     pub(crate) bfd_instances: Vec<String>,
-    pub(crate) track_groups: Vec<String>,
+    pub(crate) track_groups: Vec<TrackGroupDef>,
     /// Something named an interface that does not exist.
     pub(crate) missing_interface: bool,
     /// Rules that name no preference.

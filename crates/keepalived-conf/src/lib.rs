@@ -26,7 +26,7 @@ pub use compat::compat_markdown;
 pub use env::{Environment, FakeEnvironment, SystemEnvironment};
 pub use model::{
     Command, Config, FifoDef, GarpGroupDef, GlobalDefs, InstanceDef, InstanceDefaults, NotifyDef,
-    ParamMatch, ScriptDef, SyncGroupDef, TrackFileDef, TrackProcessDef, VmacDef,
+    ParamMatch, ScriptDef, SyncGroupDef, TrackFileDef, TrackGroupDef, TrackProcessDef, VmacDef,
 };
 pub use report::{Audience, Loaded, Message, Process, Start};
 

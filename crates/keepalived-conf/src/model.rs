@@ -36,12 +36,23 @@ pub struct Config {
     pub sync_groups: Vec<SyncGroupDef>,
     /// The `vrrp_instance` blocks, in order.
     pub instances: Vec<InstanceDef>,
+    /// The `track_group` blocks, in order.
+    pub track_groups: Vec<TrackGroupDef>,
     /// `static_ipaddress`: set at the start, and there until the end.
     pub static_addresses: Vec<StaticAddressDef>,
     /// `static_routes`, likewise.
     pub static_routes: Vec<RouteDef>,
     /// `static_rules`, likewise.
     pub static_rules: Vec<RuleDef>,
+}
+
+/// One `track_group`: instances that something static can name. Nothing follows from it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrackGroupDef {
+    /// Its name.
+    pub name: String,
+    /// Names of instances, in order; some may not be there.
+    pub members: Vec<String>,
 }
 
 /// One `vrrp_sync_group`.

@@ -9,6 +9,7 @@ use std::path::Path;
 use keepalived_conf::env::FakeFile;
 use keepalived_conf::model::routes::{Prefix, RouteKind, RuleAction};
 use keepalived_conf::{Config, FakeEnvironment, Loaded, Options, load};
+use vrrp_core::settings::Configured;
 
 const RECORD: &str = include_str!("recorded/addresses-routes-rules.txt");
 const PLACE: &str = "/etc/keepalived/keepalived.conf";
@@ -167,17 +168,32 @@ fn static_addresses_are_on_the_default_interface_unless_told() {
 
 #[test]
 fn what_is_not_set_is_said() {
-    for (block, line) in [
-        ("virtual_routes", "10.1.0.0/16 dev eth0"),
-        ("virtual_rules", "table 3 preference 5"),
-        ("static_ipaddress", "10.0.9.9/24"),
-        ("virtual_ipaddress_excluded", "10.0.9.9/24 use_vmac"),
-    ] {
-        let loaded = read(&around(block, line));
-        let own: Vec<&str> = loaded.own_lines().collect();
-        assert!(
-            own.iter().any(|line| line.contains("has no effect here")),
-            "{block}: {own:?}"
-        );
-    }
+    let loaded = read(&around(
+        "virtual_ipaddress_excluded",
+        "10.0.9.9/24 use_vmac",
+    ));
+    let own: Vec<&str> = loaded.own_lines().collect();
+    assert!(
+        own.iter().any(|line| line.contains("has no effect here")),
+        "{own:?}"
+    );
+}
+
+#[test]
+fn routers_and_track_groups_know_what_they_have() {
+    let config = config("virtual_routes", "10.1.0.0/16 dev eth0");
+    let router = &config.instances[0].settings;
+    assert_eq!(
+        (router.routes, router.rules),
+        (Configured::Yes, Configured::No)
+    );
+    let text = around("static_ipaddress", "10.0.9.9/24 track_group G").replacen(
+        "static_ipaddress",
+        "track_group G {\n group {\n V W\n X\n }\n}\nstatic_ipaddress",
+        1,
+    );
+    let config = read(&text).config.unwrap();
+    let group = config.track_groups.last().unwrap();
+    assert_eq!(group.name, "G");
+    assert_eq!(group.members, ["V", "W", "X"]);
 }

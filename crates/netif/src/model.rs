@@ -23,6 +23,8 @@ pub struct Link {
     pub loopback: bool,
     /// Multicast capable (`IFF_MULTICAST`).
     pub multicast: bool,
+    /// Number of the routing table of its members, where it is a VRF.
+    pub vrf_table: Option<u32>,
 }
 
 impl Link {

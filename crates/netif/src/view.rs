@@ -194,6 +194,7 @@ mod tests {
             no_arp: false,
             loopback: false,
             multicast: true,
+            vrf_table: None,
         }
     }
 

@@ -10,7 +10,9 @@ mod items;
 mod pacer;
 mod perform;
 mod reload;
+mod routing;
 mod slot;
+mod statics;
 mod trackers;
 mod vmac;
 
@@ -28,6 +30,7 @@ use vrrp_proto::vrrp::DecodeError;
 use self::groups::Group;
 use self::pacer::Pacer;
 use self::slot::{Ground, Slot};
+use self::statics::Statics;
 use self::vmac::Vmacs;
 use crate::limit::Limiter;
 use crate::log::{Log, Voice};
@@ -77,6 +80,7 @@ pub(crate) struct Engine<K, W> {
     limiter: Limiter,
     pacer: Pacer,
     vmacs: Vmacs,
+    statics: Statics,
     /// When the first router wants to be called; `None` when that has to be looked up:
     /// there are many routers, and most turns concern none of them.
     soonest: Option<Option<Time>>,
@@ -121,6 +125,7 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
             limiter: Limiter::default(),
             pacer: Pacer::default(),
             vmacs: Vmacs::default(),
+            statics: Statics::default(),
             soonest: None,
             start_at: now + config.global.startup_delay,
             started: false,
@@ -222,6 +227,7 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
     pub(crate) fn kernel_events(&mut self, now: Time, events: &[KernelEvent]) {
         let mut changes = Vec::new();
         let mut links_done = Vec::new();
+        let mut routings_gone = Vec::new();
         for event in events {
             if let KernelEvent::Done {
                 operation,
@@ -232,6 +238,13 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
                 self.request_done(*operation, *key, result);
             }
             changes.extend(self.view.apply(event));
+            match event {
+                KernelEvent::RoutingDone { what, set, result } => {
+                    self.routing_done(what, *set, result);
+                }
+                KernelEvent::RoutingGone(what) => routings_gone.push(what),
+                _ => {}
+            }
             if let KernelEvent::LinkDone { link, made, result } = event {
                 links_done.push((link, *made, result));
             }
@@ -239,14 +252,22 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
         for change in &changes {
             self.changed(now, change);
         }
+        for what in routings_gone {
+            self.routing_gone(now, what);
+        }
         for (link, made, result) in links_done {
             self.vmac_done(now, link, made, result);
         }
-        if !self.started {
-            self.tick(now);
-        } else if !changes.is_empty() {
-            self.survey(now);
+        if self.started {
+            if !changes.is_empty() {
+                self.survey(now);
+            }
+            return;
         }
+        if !changes.is_empty() && self.knows_the_host() {
+            self.survey_statics();
+        }
+        self.tick(now);
     }
 
     /// A script's run ended.
@@ -312,6 +333,7 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
     pub(crate) fn stop(&mut self, now: Time) {
         self.stopping = true;
         self.stop_slots(now);
+        self.remove_statics();
         self.remove_vmacs();
     }
 
@@ -354,6 +376,7 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
             .filter_map(|address| slot::spec(&self.view, address, None))
             .filter(|spec| self.view.holds(spec.key))
             .collect();
+        self.remove_routes_left_behind();
         for spec in leftovers {
             self.kernel.remove_address(&spec);
         }
@@ -468,6 +491,10 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
             Change::LinkGone(link) => self.log_link(link, "deleted", None),
             Change::LinkChanged { before, after } => {
                 self.log_link(after, "", Some(before.is_usable()));
+                if after.is_usable() && !before.is_usable() {
+                    self.restore_routes(after.index);
+                    self.restore_statics(after.index);
+                }
             }
             Change::AddressAppeared(address) => self.log_address(address.key, Presence::New),
             Change::AddressGone { key, origin } => {
@@ -483,6 +510,7 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
         if self.setting.contains_key(&key) || self.view.holds(key) {
             return;
         }
+        self.static_address_gone(now, key);
         for index in 0..self.slots.len() {
             let Some(slot) = self.slots.get(index) else {
                 continue;
@@ -549,6 +577,7 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
             return;
         }
         self.survey_vmacs(now);
+        self.survey_statics();
         let virtual_addresses = self.virtual_addresses();
         for index in 0..self.slots.len() {
             self.survey_slot(now, index, &virtual_addresses);

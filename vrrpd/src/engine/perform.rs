@@ -107,8 +107,8 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
                 self.set_address(now, index, &address, Some(lifetime), Setting::Again);
             }
             Action::RemoveAddress(address) => self.remove_address(&address),
-            // Nothing of the kind is set yet for a router.
-            Action::SetRoutes | Action::RemoveRoutes => {}
+            Action::SetRoutes => self.set_routes(index),
+            Action::RemoveRoutes => self.remove_routes(index),
             Action::Notify { what, priority } => self.notify(index, what, priority),
             Action::Log(line) => self.log_line(now, &line, cause),
         }

@@ -46,12 +46,16 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
         self.slots.clear();
         let mut fresh = Vec::new();
         let mut changed = Vec::new();
+        let mut rerouted = Vec::new();
         for (index, def) in config.instances.iter().enumerate() {
             let kept = old.iter().position(|slot| is_same_router(&slot.def, def));
             let slot = match kept.map(|at| old.swap_remove(at)) {
                 Some(mut slot) => {
                     if slot.def.settings != def.settings {
                         changed.push(index);
+                    }
+                    if slot.def.routes != def.routes || slot.def.rules != def.rules {
+                        rerouted.push(index);
                     }
                     slot.def = def.clone();
                     slot
@@ -72,8 +76,14 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
         self.survey_vmacs(now);
         let virtual_addresses = self.virtual_addresses();
         self.note_interfaces();
+        for index in &rerouted {
+            self.drop_routes(*index);
+        }
         for index in changed {
             self.reload_slot(now, index, &virtual_addresses);
+        }
+        for index in rerouted {
+            self.add_routes(index);
         }
         for index in &fresh {
             self.prepare_slot(now, *index, &virtual_addresses);

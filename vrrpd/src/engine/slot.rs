@@ -11,6 +11,7 @@ use osys::vrrp_socket::Listen;
 use vrrp_core::settings::{Address, Family, Instance, TrackerKind, Transport};
 use vrrp_core::{Counters, Time, VirtualRouter};
 
+use super::routing::Held;
 use crate::advice::Adviser;
 use crate::wire::Endpoint;
 
@@ -23,6 +24,8 @@ pub(super) struct Slot {
     pub(super) told: Option<Ground>,
     /// Where its sockets are, when they are open.
     pub(super) endpoint: Option<Endpoint>,
+    /// Its routes and rules that are set, in order.
+    pub(super) held: Vec<Held>,
     /// Its sync group's place among the groups.
     pub(super) group: Option<usize>,
     /// When to try again to open them.
@@ -67,6 +70,7 @@ impl Slot {
             def,
             told: None,
             endpoint: None,
+            held: Vec::new(),
             group: None,
             retry: None,
             ip_id: 0,

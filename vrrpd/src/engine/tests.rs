@@ -19,6 +19,7 @@ use super::*;
 use crate::script::runner::End;
 
 mod groups;
+mod routing;
 mod tracking;
 mod vmac;
 
@@ -105,6 +106,18 @@ impl Host {
         }
     }
 
+    /// Starts with the host as it is by now: one snapshot, not a sequence of changes.
+    fn begin(&mut self) {
+        self.kernel.resynchronise();
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut last = None;
+        while let Poll::Ready(Some(event)) = self.engine.kernel_mut().poll_event(&mut cx) {
+            last = Some(event);
+        }
+        self.engine.kernel_events(self.now, &[last.unwrap()]);
+        self.settle();
+    }
+
     /// Hands over what the kernel reports.
     fn settle(&mut self) {
         let mut cx = Context::from_waker(Waker::noop());
@@ -160,6 +173,7 @@ fn link(running: bool) -> Link {
         no_arp: false,
         loopback: false,
         multicast: true,
+        vrf_table: None,
     }
 }
 
@@ -318,15 +332,7 @@ fn leftovers_go_and_the_hosts_own_addresses_stay() {
     host.kernel.add_foreign_address(&own_address());
     host.kernel
         .add_foreign_address(&AddressSpec::new(vip_key()));
-    // The state at start is one snapshot, not a sequence of changes.
-    host.kernel.resynchronise();
-    let mut cx = Context::from_waker(Waker::noop());
-    let mut last = None;
-    while let Poll::Ready(Some(event)) = host.engine.kernel_mut().poll_event(&mut cx) {
-        last = Some(event);
-    }
-    host.engine.kernel_events(host.now, &[last.unwrap()]);
-    host.settle();
+    host.begin();
     assert!(!host.holds_vip());
     assert_eq!(host.kernel.addresses().len(), 1);
 }

@@ -310,21 +310,21 @@ pub(super) const ROWS: &[Row] = &[
         entry: tracking::bfd,
         close: no_list_close,
     }),
-    Row::refused(
+    Row::full(
         "virtual_routes",
         "{ ROUTE ... }",
         nothing,
-        "they are read and checked, and not set",
+        "routes that are set while it is MASTER",
     )
     .with_action(Action::List {
         entry: routes::of_instance,
         close: no_list_close,
     }),
-    Row::refused(
+    Row::full(
         "virtual_rules",
         "{ RULE ... }",
         nothing,
-        "they are read and checked, and not set",
+        "policy rules that are set while it is MASTER",
     )
     .with_action(Action::List {
         entry: rules::of_instance,

@@ -214,7 +214,12 @@ pub(super) fn track_group(
         pass.complain(format!("track_group {name} is a duplicate"));
         return Some(earlier.clone());
     }
-    if pass.draft.track_groups.iter().any(|group| group == name) {
+    if pass
+        .draft
+        .track_groups
+        .iter()
+        .any(|group| group.name == name)
+    {
         return Some(name.to_owned());
     }
     pass.complain(format!("track_group {name} not found"));

@@ -9,8 +9,6 @@ use super::{
     nothing, routes, rules, script, tracking, watched,
 };
 
-const UNTRACKED: &str = "nobody watches static addresses, routes and rules";
-
 /// The keywords.
 pub(super) const ROWS: &[Row] = &[
     Row::full(
@@ -91,7 +89,13 @@ pub(super) const ROWS: &[Row] = &[
         inside: Block::TrackFile,
         close: watched::close_file,
     }),
-    Row::refused("track_group", "NAME { ... }", nothing, UNTRACKED).with_action(Action::Enter {
+    Row::accepted(
+        "track_group",
+        "NAME { ... }",
+        nothing,
+        "what is static is set again at once, and nobody hands over for it",
+    )
+    .with_action(Action::Enter {
         open: tracking::open_track_group,
         inside: Block::TrackGroup,
         close: no_close,
@@ -107,31 +111,31 @@ pub(super) const ROWS: &[Row] = &[
         inside: Block::GarpGroup,
         close: no_close,
     }),
-    Row::refused(
+    Row::full(
         "static_ipaddress",
         "{ ADDRESS[/PREFIX] [OPTIONS] ... }",
         nothing,
-        "they are read and checked, and not set",
+        "addresses of this host, set again when somebody removes them",
     )
     .with_action(Action::List {
         entry: addresses::fixed,
         close: no_list_close,
     }),
-    Row::refused(
+    Row::full(
         "static_routes",
         "{ ROUTE ... }",
         nothing,
-        "they are read and checked, and not set",
+        "routes of this host, likewise",
     )
     .with_action(Action::List {
         entry: routes::fixed,
         close: no_list_close,
     }),
-    Row::refused(
+    Row::full(
         "static_rules",
         "{ RULE ... }",
         nothing,
-        "they are read and checked, and not set",
+        "policy rules of this host, likewise",
     )
     .with_action(Action::List {
         entry: rules::fixed,

@@ -3,6 +3,7 @@
 use vrrp_core::settings::{Sense, TrackerKind};
 
 use crate::draft::{GroupDraft, NotifyDraft, Tracked, TrackedScript};
+use crate::model::TrackGroupDef;
 use crate::number::boolean;
 use crate::pass::Pass;
 use crate::text::{Line, Word};
@@ -122,10 +123,10 @@ pub(super) const TRACK_GROUP: &[Row] = &[Row::accepted(
     "group",
     "{ INSTANCE ... }",
     nothing,
-    "nobody watches static addresses, routes and rules",
+    "what is static is set again at once, and nobody hands over for it",
 )
 .with_action(Action::List {
-    entry: nothing,
+    entry: track_group_member,
     close: close_track_group,
 })];
 
@@ -570,9 +571,17 @@ pub(super) fn bfd(pass: &mut Pass<'_>, line: &Line) -> Handled {
     Ok(())
 }
 
+fn track_group_member(pass: &mut Pass<'_>, line: &Line) -> Handled {
+    let names = line.words.iter().map(|word| word.text().into_owned());
+    if let Some(group) = pass.draft.track_groups.last_mut() {
+        group.members.extend(names);
+    }
+    Ok(())
+}
+
 fn close_track_group(pass: &mut Pass<'_>, count: usize) {
-    let name = pass.draft.track_groups.last().cloned();
-    if let (Some(name), 0) = (name, count) {
+    let last = pass.draft.track_groups.last();
+    if let (Some(name), 0) = (last.map(|group| group.name.clone()), count) {
         pass.complain(format!(
             "Warning - track group {name} has empty group block"
         ));
@@ -590,12 +599,15 @@ pub(super) fn open_track_group(pass: &mut Pass<'_>, line: &Line) -> Handled {
                 .draft
                 .track_groups
                 .iter()
-                .any(|name| word.is(name.as_bytes())) =>
+                .any(|group| word.is(group.name.as_bytes())) =>
         {
             pass.complain(format!("track_group {} already defined", word.text()));
             pass.skip_block();
         }
-        Some(word) => pass.draft.track_groups.push(word.text().into_owned()),
+        Some(word) => pass.draft.track_groups.push(TrackGroupDef {
+            name: word.text().into_owned(),
+            members: Vec::new(),
+        }),
     }
     Ok(())
 }

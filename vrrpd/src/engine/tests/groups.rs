@@ -51,19 +51,10 @@ fn uplink(running: bool) -> Link {
 
 /// A host whose uplink is there from the start.
 fn host(config: Config, running: bool) -> Host {
-    let host = Host::without_address(config);
+    let mut host = Host::without_address(config);
     host.kernel.set_link(uplink(running));
     host.kernel.add_foreign_address(&own_address());
-    // The state at start is one snapshot.
-    host.kernel.resynchronise();
-    let mut host = host;
-    let mut cx = Context::from_waker(Waker::noop());
-    let mut last = None;
-    while let Poll::Ready(Some(event)) = host.engine.kernel_mut().poll_event(&mut cx) {
-        last = Some(event);
-    }
-    host.engine.kernel_events(host.now, &[last.unwrap()]);
-    host.settle();
+    host.begin();
     host
 }
 
