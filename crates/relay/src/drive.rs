@@ -105,8 +105,10 @@ impl Worker {
             Side::Client => connection.session.up,
             Side::Server => connection.session.down,
         };
-        // A server's last bytes are still to be read once the client takes them.
-        if side == Side::Server && flow == Flow::Open {
+        // Whatever arrived before the error is still to be read, and the end or the reset after it
+        // tells itself then. Only a client that cannot be given any more is not waited for.
+        let wanted = side == Side::Server || connection.session.down == Flow::Closed;
+        if wanted && flow == Flow::Open {
             return;
         }
         let fd = match side {

@@ -285,12 +285,8 @@ fn over_two_rings_that_never_wait() {
     run.is_complete();
 }
 
-/// In 2 of about 50 runs on a loaded machine connection 4704 of seed 2026 was
-/// ended as if its client had reset, with its last 3 KB not delivered; see
-/// docs/performance.md, "io_uring". Run it with `--run-ignored all` until that
-/// is understood.
+/// As [`timeouts_among_it`], begun in a ring.
 #[test]
-#[ignore = "a rare loss over the ring is not understood yet; the switch is off by default"]
 fn timeouts_over_a_ring() {
     let torture = Torture {
         rules: Rules::Timeouts,
