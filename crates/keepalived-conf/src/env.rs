@@ -7,6 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 mod fake;
+mod link;
 mod system;
 
 pub use fake::{FakeEnvironment, FakeFile};
@@ -57,6 +58,8 @@ pub struct Interface {
     pub loopback: bool,
     /// Whether it can send to a group.
     pub multicast: bool,
+    /// Whether it is a macvlan in private mode: what `use_vmac` makes.
+    pub private_macvlan: bool,
 }
 
 /// The host as the parser sees it.

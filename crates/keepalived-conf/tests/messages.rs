@@ -18,7 +18,15 @@ fn host() -> FakeEnvironment {
         "lo".to_owned(),
         Interface {
             loopback: true,
-            multicast: false,
+            ..Interface::default()
+        },
+    );
+    host.interfaces.insert(
+        "vip60".to_owned(),
+        Interface {
+            multicast: true,
+            private_macvlan: true,
+            ..Interface::default()
         },
     );
     host
@@ -207,6 +215,22 @@ fn interfaces_that_are_not_there_are_complained_of_and_waited_for() {
     check(
         "vrrp_instance V {\n virtual_router_id 60\n}\n",
         "(V) Unknown interface!",
+        5,
+    );
+}
+
+/// A reload of the daemon that made it, and a start after it was killed, find it there.
+#[test]
+fn a_vmac_interface_may_be_there_already_and_another_may_not() {
+    check_instance("use_vmac vip60", "", 0);
+    let text = "vrrp_instance V {\n interface eth0\n virtual_router_id 60\n use_vmac vip60\n \
+                virtual_ipaddress {\n 10.0.0.1/16\n }\n}\n";
+    let config = read(text).config.unwrap();
+    let vmac = config.instances.first().unwrap().vmac.clone().unwrap();
+    assert_eq!(vmac.name, "vip60");
+    check_instance(
+        "use_vmac eth1",
+        "(x.conf: Line 4) (V) interface eth1 already exists and is not a private macvlan; ignoring vmac if_name",
         5,
     );
 }

@@ -101,6 +101,7 @@ impl Environment for Host {
         (loopback || self.names.contains(name)).then_some(Interface {
             loopback,
             multicast: !loopback,
+            private_macvlan: false,
         })
     }
 

@@ -82,6 +82,7 @@ impl FakeEnvironment {
         let ethernet = Interface {
             loopback: false,
             multicast: true,
+            private_macvlan: false,
         };
         self.interfaces.insert(name.to_owned(), ethernet);
         self

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::{Gid, Group, Uid, User};
 
-use super::{Credentials, Environment, FileKind, FileStat, Interface};
+use super::{Credentials, Environment, FileKind, FileStat, Interface, link};
 
 /// Asks the operating system.
 #[derive(Clone, Copy, Debug, Default)]
@@ -64,24 +64,12 @@ impl Environment for SystemEnvironment {
     }
 
     fn interface(&self, name: &str) -> Option<Interface> {
-        // One file a flag word: no socket is needed to ask.
-        if name.is_empty() || name.contains(['/', ':']) || name.starts_with('.') {
+        // The kernel keeps 15 bytes of a name, and would complain of more.
+        if name.is_empty() || name.len() > 15 || name.contains('\0') {
             return None;
         }
-        let flags = std::fs::read_to_string(format!("/sys/class/net/{name}/flags"));
-        let by_name = nix::net::if_::if_nametoindex(name).is_ok();
-        let Some(flags) = flags.ok().and_then(|text| parse_hex(text.trim())) else {
-            // A network namespace without its own /sys still has its interfaces.
-            return by_name.then_some(Interface {
-                loopback: name == "lo",
-                multicast: name != "lo",
-            });
-        };
-        let flag = |bit: nix::libc::c_int| u32::try_from(bit).is_ok_and(|bit| flags & bit != 0);
-        by_name.then(|| Interface {
-            loopback: flag(nix::libc::IFF_LOOPBACK),
-            multicast: flag(nix::libc::IFF_MULTICAST),
-        })
+        // Who cannot be asked has not said that it is there.
+        link::find(name).ok().flatten()
     }
 
     fn user(&self, name: &str) -> Option<Credentials> {
@@ -148,8 +136,4 @@ impl Environment for SystemEnvironment {
             .duration_since(std::time::UNIX_EPOCH)
             .map_or(0, |since| since.subsec_nanos() / 7)
     }
-}
-
-fn parse_hex(text: &str) -> Option<u32> {
-    u32::from_str_radix(text.strip_prefix("0x")?, 16).ok()
 }

@@ -491,7 +491,9 @@ fn vmac_interface(pass: &mut Pass<'_>, text: &str) {
         ));
         return;
     }
-    if pass.env.interface(text).is_some() {
+    // One that is left from before, or that this very daemon made, is made anew.
+    let present = pass.env.interface(text);
+    if present.is_some_and(|present| !present.private_macvlan) {
         pass.complain(format!(
             "({name}) interface {text} already exists and is not a private macvlan; ignoring vmac if_name"
         ));
