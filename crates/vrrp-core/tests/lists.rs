@@ -158,6 +158,29 @@ fn a_lower_stranger_is_answered_if_an_address_is_shared() {
     assert_eq!(lists(&later), [2, 2]);
 }
 
+/// Lists are made up more easily than adverts are sent.
+#[test]
+fn a_forger_of_lists_gets_no_amplifier_and_pushes_no_real_list_out() {
+    let mut master = Bench::master(settings(100, ONE));
+    master.event(Event::Reload(Box::new(settings(100, TWO))));
+    master.run(millis(300));
+    let mut answers = 0;
+    for last in 1..=200 {
+        let forged = format!("10.0.1.{last}");
+        let turned = [&[&forged, TWO[0]], &[TWO[0], forged.as_str()]];
+        for list in turned {
+            let actions = master.event(Event::Packet(advert(PEER, 90, list)));
+            answers += lists(&actions).len();
+        }
+    }
+    assert_eq!(answers, 1);
+    // Who has not been reloaded yet hears us still, and no advert has become many.
+    let later = common::actions(master.run(millis(1_000)));
+    let said: Vec<usize> = lists(&later);
+    assert_eq!(said[..2], [2, 1]);
+    assert!(said.len() <= 5, "{said:?}");
+}
+
 /// A keepalived backup drops what does not match its list: until it is
 /// reloaded too it hears the old one.
 #[test]

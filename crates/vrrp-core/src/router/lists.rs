@@ -28,25 +28,51 @@ const MEMORY: Duration = Duration::from_secs(15 * 60);
 /// Lists kept: the one from before a reload, and those of some peers.
 const MOST: usize = 4;
 
-/// Lists besides our own, with the end of their time.
+/// From one advert at once for the sake of another list to the next.
+const ANSWER_PAUSE: Duration = Duration::from_millis(100);
+
+/// Lists besides our own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct OtherLists(Vec<(Vec<IpAddr>, Time)>);
+pub(super) struct OtherLists {
+    /// Each with the end of its time: first the one from before a reload, then those of peers.
+    lists: Vec<(Vec<IpAddr>, Time)>,
+    /// When somebody was last answered in his own list.
+    answered: Option<Time>,
+}
 
 impl OtherLists {
-    /// Whether the list was not known yet.
+    /// Our own list was this one until now.
+    fn keep(&mut self, list: Vec<IpAddr>, until: Time) {
+        self.make_room_for(&list);
+        self.lists.insert(0, (list, until));
+    }
+
+    /// A peer's list; whether it was not known yet. Where there is no room it takes the place
+    /// of the newest: lists can be made up, those that were heard before may be real.
     fn remember(&mut self, list: Vec<IpAddr>, until: Time) -> bool {
-        let known = self.0.len();
-        self.0.retain(|(known, _)| *known != list);
-        let new = self.0.len() == known;
-        if self.0.len() >= MOST {
-            self.0.remove(0);
+        let known = self.lists.iter().any(|(known, _)| is_same(known, &list));
+        self.make_room_for(&list);
+        self.lists.push((list, until));
+        !known
+    }
+
+    fn make_room_for(&mut self, list: &[IpAddr]) {
+        self.lists.retain(|(known, _)| !is_same(known, list));
+        self.lists.truncate(MOST - 1);
+    }
+
+    /// Whether the last advert at once is long enough ago; if so, this is one.
+    fn may_answer(&mut self, now: Time) -> bool {
+        let last = self.answered;
+        let may = last.is_none_or(|answer| now.since(answer) >= ANSWER_PAUSE);
+        if may {
+            self.answered = Some(now);
         }
-        self.0.push((list, until));
-        new
+        may
     }
 
     fn expire(&mut self, now: Time) {
-        self.0.retain(|(_, until)| *until > now);
+        self.lists.retain(|(_, until)| *until > now);
     }
 }
 
@@ -67,25 +93,28 @@ impl VirtualRouter {
             return;
         }
         let ours = self.advertised.clone();
-        self.other_lists.0.retain(|(list, _)| !is_same(list, &ours));
+        self.other_lists
+            .lists
+            .retain(|(list, _)| !is_same(list, &ours));
         if !old.is_empty() {
-            self.other_lists.remember(old, self.now + MEMORY);
+            self.other_lists.keep(old, self.now + MEMORY);
         }
     }
 
     /// Somebody uses the same list as we do: nobody needs an older one.
     pub(super) fn list_is_shared(&mut self) {
-        self.other_lists.0.clear();
+        self.other_lists.lists.clear();
     }
 
     /// A lower router uses `list`. If it is meant to be the same virtual router
-    /// as ours, it shall hear us: at once if it could not until now, and from
-    /// then on with every advert.
+    /// as ours, it shall hear us: at once if it could not until now (a forger of ever new
+    /// lists gets no amplifier), and from then on with every advert.
     pub(super) fn speak_to(&mut self, list: &[IpAddr]) {
         let is_meant = list.iter().any(|address| self.advertised.contains(address));
         if is_meant
             && self.other_lists.remember(list.to_vec(), self.now + MEMORY)
             && self.timers.resume.is_none()
+            && self.other_lists.may_answer(self.now)
         {
             self.counters.advert_sent += 1;
             let advert = self.advert(self.effective_priority, list.to_vec());
@@ -107,7 +136,7 @@ impl VirtualRouter {
     /// The adverts of one tick: with our list, then with the others.
     pub(super) fn adverts(&mut self, priority: u8) -> Vec<Advert> {
         self.other_lists.expire(self.now);
-        let others = self.other_lists.0.iter().map(|(list, _)| list);
+        let others = self.other_lists.lists.iter().map(|(list, _)| list);
         std::iter::once(&self.advertised)
             .chain(others)
             .map(|addresses| self.advert(priority, addresses.clone()))
