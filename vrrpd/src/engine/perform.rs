@@ -8,7 +8,7 @@ use daemonkit::syslog::Level as SyslogLevel;
 use netif::Kernel;
 use vrrp_core::settings::Address;
 use vrrp_core::{
-    Action, Detail, Duration, Event, InstanceLine, Level, LogLine, Notification, Time,
+    Action, Detail, Duration, Event, InstanceLine, Level, LogLine, Notification, State, Time,
 };
 use vrrp_proto::ipv4::Header;
 use vrrp_proto::vrrp::{Advert, Path};
@@ -106,7 +106,7 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
             Action::RefreshAddress { address, lifetime } => {
                 self.set_address(now, index, &address, Some(lifetime), Setting::Again);
             }
-            Action::RemoveAddress(address) => self.remove_address(&address),
+            Action::RemoveAddress(address) => self.remove_address(index, &address),
             Action::SetRoutes => self.set_routes(index),
             Action::RemoveRoutes => self.remove_routes(index),
             Action::Notify { what, priority } => self.notify(index, what, priority),
@@ -253,7 +253,10 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
         }
     }
 
-    fn remove_address(&mut self, address: &Address) {
+    fn remove_address(&mut self, index: usize, address: &Address) {
+        if self.is_held_by_another(index, address) {
+            return;
+        }
         self.pacer.forget(address.address, &address.interface);
         if self.stopping && self.switches.keep_addresses {
             return;
@@ -263,6 +266,21 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
         };
         self.faults.remove(&spec.key);
         self.kernel.remove_address(&spec);
+    }
+
+    /// Whether another router that is MASTER has the address too: a reload moved it there, and
+    /// whichever of the two is told first, it stays.
+    fn is_held_by_another(&self, index: usize, address: &Address) -> bool {
+        let length = |of: &Address| of.peer.map_or(of.prefix, |(_, length)| length);
+        let same = |other: &Address| {
+            other.address == address.address
+                && other.interface == address.interface
+                && length(other) == length(address)
+        };
+        let others = self.slots.iter().enumerate();
+        let mut masters =
+            others.filter(|(at, slot)| *at != index && slot.router.state() == State::Master);
+        masters.any(|(_, slot)| slot::addresses(slot.settings()).any(same))
     }
 
     fn log_line(&mut self, now: Time, line: &LogLine, cause: Cause) {

@@ -19,6 +19,7 @@ use super::*;
 use crate::script::runner::End;
 
 mod groups;
+mod moves;
 mod routing;
 mod tracking;
 mod vmac;
