@@ -334,8 +334,12 @@ fn resolve(
     if let Some(old) = draft.old_checksum {
         settings.old_checksum = old;
     }
-    settings.initial = draft.state.unwrap_or(Initial::Backup);
     settings.priority = NonZeroU8::new(draft.priority?)?;
+    // An owner that is not told how to begin is the master at once (RFC 9568 section 6.4.1).
+    settings.initial = draft.state.unwrap_or(match settings.priority {
+        NonZeroU8::MAX => Initial::Master,
+        _ => Initial::Backup,
+    });
     settings.advert_interval = Duration::from_micros(draft.advert_interval.unwrap_or(1_000_000));
     settings.down_timer_adverts = draft
         .down_timer_adverts

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
+use crate::guard::Guard;
 use crate::kernel::{Error, Event, Kernel, Operation, Origin};
 use crate::model::{Address, AddressKey, AddressSpec, Link, Macvlan, Snapshot};
 use crate::routing::Routing;
@@ -17,6 +18,8 @@ struct State {
     routings: Vec<Routing>,
     routing_requests: Vec<(Routing, bool)>,
     routing_refusals: Vec<i32>,
+    guards: Vec<Guard>,
+    guard_refusal: Option<i32>,
     events: VecDeque<Event>,
     requests: Vec<(Operation, AddressSpec)>,
     refusals: Vec<(Operation, i32)>,
@@ -213,6 +216,14 @@ impl Kernel for Fake {
         self.state.borrow_mut().change_routing(what, false);
     }
 
+    fn guard(&mut self, guard: &Guard) {
+        let mut state = self.state.borrow_mut();
+        let refusal = state.guard_refusal.take();
+        state.guards.push(guard.clone());
+        let result = refusal.map_or(Ok(()), |errno| Err(Error::Kernel(errno)));
+        state.report(Event::GuardDone(result));
+    }
+
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
         let mut state = self.state.borrow_mut();
         if let Some(event) = state.events.pop_front() {
@@ -263,6 +274,17 @@ impl FakeHandle {
     /// The next route or rule to be set is refused with `errno`.
     pub fn refuse_routing(&self, errno: i32) {
         self.state.borrow_mut().routing_refusals.push(errno);
+    }
+
+    /// Everything that was to be dropped so far, one after the other.
+    #[must_use]
+    pub fn guards(&self) -> Vec<Guard> {
+        self.state.borrow().guards.clone()
+    }
+
+    /// What is to be dropped next is refused with `errno`.
+    pub fn refuse_guard(&self, errno: i32) {
+        self.state.borrow_mut().guard_refusal = Some(errno);
     }
 
     /// Routes and rules set now, in order.

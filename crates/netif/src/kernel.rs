@@ -3,6 +3,7 @@
 use std::fmt;
 use std::task::{Context, Poll};
 
+use crate::guard::Guard;
 use crate::model::{Address, AddressKey, AddressSpec, Link, Macvlan, Snapshot};
 use crate::routing::Routing;
 
@@ -43,6 +44,11 @@ pub trait Kernel {
     /// Removes a route or a rule, in order with the requests about addresses; one that
     /// is gone counts as removed. Answered by one [`Event::RoutingDone`].
     fn remove_routing(&mut self, what: &Routing);
+
+    /// Has the kernel drop what `guard` says and nothing else, in order with the requests
+    /// about addresses. Answered by one [`Event::GuardDone`], unless a newer one that
+    /// follows at once takes its place.
+    fn guard(&mut self, guard: &Guard);
 
     /// The next event; `Ready(None)` once the connection to the kernel is lost for
     /// good. The first event is an [`Event::Snapshot`].
@@ -105,6 +111,8 @@ pub enum Event {
     /// A route or a rule that was set through this very [`Kernel`] is gone without
     /// having been removed through it.
     RoutingGone(Routing),
+    /// What is dropped was set, or could not be.
+    GuardDone(Result<(), Error>),
     /// A link was made or removed, or could not be.
     LinkDone {
         /// Which.

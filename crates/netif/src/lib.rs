@@ -1,4 +1,4 @@
-//! Links, addresses, routes and rules of the kernel, behind one trait.
+//! Links, addresses, routes, rules and what the host drops, behind one trait.
 //!
 //! [`Kernel`] is what a daemon's loop talks to: it hands over address requests
 //! without ever waiting for them, and reads back what the kernel reports.
@@ -16,9 +16,11 @@
 #![forbid(unsafe_code)]
 
 mod fake;
+mod guard;
 mod kernel;
 mod macvlan;
 mod model;
+mod nft;
 mod queue;
 mod routing;
 mod rtnl;
@@ -27,6 +29,7 @@ mod watch;
 mod wording;
 
 pub use fake::{Fake, FakeHandle};
+pub use guard::{Guard, Guarded, Side, VirtualLink};
 pub use kernel::{Error, Event, Kernel, Operation, Origin};
 pub use model::{Address, AddressFlags, AddressKey, AddressSpec, Link, Macvlan, Scope, Snapshot};
 pub use routing::{Hop, Network, RouteSpec, Routing, RuleSpec};

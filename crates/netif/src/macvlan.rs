@@ -72,11 +72,6 @@ impl Workshop {
         // The base must not answer for the addresses of the link.
         self.change(setting("ipv4", &link.base, "arp_ignore"), "1");
         self.change(setting("ipv4", &link.base, "arp_filter"), "1");
-        // A report of membership from the virtual hardware address would have switches
-        // look for it behind a backup. Groups of the link are flooded without (RFC 4541,
-        // 2.1.2).
-        let reports = PathBuf::from("/proc/sys/net/ipv4/igmp_link_local_mcast_reports");
-        self.change(reports, "0");
         self.users.insert((link.base.clone(), link.name.clone()));
         Ok(())
     }

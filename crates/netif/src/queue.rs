@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
+use crate::guard::Guard;
 use crate::kernel::Operation;
 use crate::model::{AddressKey, AddressSpec, Macvlan};
 use crate::routing::Routing;
@@ -91,6 +92,7 @@ impl Request {
 pub(crate) enum Task {
     Address(Request),
     Routing(Change),
+    Guard(Guard),
     Make(Macvlan),
     Unmake(Macvlan),
 }
@@ -108,6 +110,7 @@ pub(crate) struct Change {
 enum Place {
     Address(AddressKey),
     Routing(Change),
+    Guard(Guard),
 }
 
 #[derive(Debug, Default)]
@@ -174,6 +177,18 @@ impl Queue {
         self.wake.notify_one();
     }
 
+    /// Adds what is to be dropped. One that would have been carried out just before is
+    /// overtaken; others keep their place, for addresses are set behind them.
+    pub(crate) fn push_guard(&self, guard: &Guard) {
+        let mut waiting = self.lock();
+        if matches!(waiting.order.back(), Some(Place::Guard(_))) {
+            waiting.order.pop_back();
+        }
+        waiting.order.push_back(Place::Guard(guard.clone()));
+        drop(waiting);
+        self.wake.notify_one();
+    }
+
     /// Adds a link to be made or removed.
     pub(crate) fn push_link(&self, task: Task) {
         self.lock().links.push_back(task);
@@ -190,6 +205,7 @@ impl Queue {
                     let task = match place {
                         Place::Address(key) => waiting.requests.remove(&key).map(Task::Address),
                         Place::Routing(change) => Some(Task::Routing(change)),
+                        Place::Guard(guard) => Some(Task::Guard(guard)),
                     };
                     waiting.in_flight = task.is_some();
                     if task.is_some() {
@@ -365,6 +381,31 @@ mod tests {
                 Task::Routing(change(2, false)),
                 Task::Address(removal),
                 Task::Routing(change(1, false)),
+            ] {
+                assert_eq!(queue.next().await, Some(expected));
+            }
+            assert_eq!(queue.next().await, None);
+        });
+    }
+
+    #[test]
+    fn what_is_dropped_keeps_its_place_among_the_addresses() {
+        let queue = Queue::default();
+        let guard = |name: &str| Guard {
+            table: name.to_owned(),
+            ..Guard::default()
+        };
+        let addition = Request::add(&AddressSpec::new(key(1)));
+        queue.push_guard(&guard("a"));
+        queue.push_guard(&guard("b"));
+        queue.push(addition.clone());
+        queue.push_guard(&guard("c"));
+        queue.close();
+        block_on(async {
+            for expected in [
+                Task::Guard(guard("b")),
+                Task::Address(addition),
+                Task::Guard(guard("c")),
             ] {
                 assert_eq!(queue.next().await, Some(expected));
             }

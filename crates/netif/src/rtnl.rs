@@ -20,6 +20,7 @@ use rtnetlink::{Handle, IpVersion};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use crate::guard::{Firewall, Guard};
 use crate::kernel::{Error, Event, Kernel, Origin};
 use crate::macvlan::Workshop;
 use crate::model::{AddressKey, AddressSpec, Macvlan, Snapshot};
@@ -111,6 +112,10 @@ impl Kernel for RtNetlink {
         self.queue.push_routing(what, false);
     }
 
+    fn guard(&mut self, guard: &Guard) {
+        self.queue.push_guard(guard);
+    }
+
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
         self.events.poll_recv(cx)
     }
@@ -190,6 +195,7 @@ struct Worker {
     requests: Requests,
     events: mpsc::Sender<Event>,
     workshop: Workshop,
+    firewall: Firewall,
     /// IPv6 removals of ours whose report is still to come: the kernel does not
     /// name the requester there.
     own_removals: Vec<AddressKey>,
@@ -213,6 +219,7 @@ impl Worker {
             requests: Requests::open()?,
             events,
             workshop: Workshop::default(),
+            firewall: Firewall::default(),
             own_removals: Vec::new(),
             told: BTreeSet::new(),
             routings: Vec::new(),
@@ -231,6 +238,7 @@ impl Worker {
                 request = queue.next() => match request {
                     Some(Task::Address(request)) => self.perform(queue, request).await,
                     Some(Task::Routing(change)) => self.change_routing(queue, change).await,
+                    Some(Task::Guard(guard)) => self.set_guard(queue, &guard).await,
                     Some(Task::Make(link)) => self.change_link(queue, link, true).await,
                     Some(Task::Unmake(link)) => self.change_link(queue, link, false).await,
                     None => return,
@@ -290,6 +298,12 @@ impl Worker {
         }
         queue.finished();
         self.send(Event::LinkDone { link, made, result }).await
+    }
+
+    async fn set_guard(&mut self, queue: &Queue, guard: &Guard) -> Result<(), Abandoned> {
+        let result = self.firewall.set(guard);
+        queue.finished();
+        self.send(Event::GuardDone(result)).await
     }
 
     async fn change_routing(&mut self, queue: &Queue, change: Change) -> Result<(), Abandoned> {
@@ -492,6 +506,7 @@ impl Worker {
             | Event::LinkDone { .. }
             | Event::RoutingDone { .. }
             | Event::RoutingGone(_)
+            | Event::GuardDone(_)
             | Event::Done { .. } => false,
         }
     }

@@ -50,7 +50,8 @@ impl View {
             Event::Done { .. }
             | Event::LinkDone { .. }
             | Event::RoutingDone { .. }
-            | Event::RoutingGone(_) => Vec::new(),
+            | Event::RoutingGone(_)
+            | Event::GuardDone(_) => Vec::new(),
         }
     }
 

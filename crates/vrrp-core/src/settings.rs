@@ -275,7 +275,8 @@ impl Address {
 pub struct AddressFlags {
     /// `home`
     pub home: bool,
-    /// `-nodad`
+    /// `-nodad`: duplicates of an IPv6 address are looked for before it is used. Without it
+    /// they are not, for a backup takes over what the master may still have.
     pub no_dad: bool,
     /// `mngtmpaddr`
     pub manage_temporary: bool,

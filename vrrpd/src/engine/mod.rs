@@ -5,6 +5,7 @@
 //! (packets, kernel events, script reports), then calls [`Engine::tick`], and
 //! sleeps until [`Engine::deadline`].
 
+mod firewall;
 mod groups;
 mod items;
 mod pacer;
@@ -27,6 +28,7 @@ use vrrp_core::{Duration, Event, Standing, Time};
 use vrrp_proto::Datagram;
 use vrrp_proto::vrrp::DecodeError;
 
+use self::firewall::Firewall;
 use self::groups::Group;
 use self::pacer::Pacer;
 use self::slot::{Ground, Slot};
@@ -81,6 +83,7 @@ pub(crate) struct Engine<K, W> {
     pacer: Pacer,
     vmacs: Vmacs,
     statics: Statics,
+    firewall: Firewall,
     /// When the first router wants to be called; `None` when that has to be looked up:
     /// there are many routers, and most turns concern none of them.
     soonest: Option<Option<Time>>,
@@ -126,6 +129,7 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
             pacer: Pacer::default(),
             vmacs: Vmacs::default(),
             statics: Statics::default(),
+            firewall: Firewall::default(),
             soonest: None,
             start_at: now + config.global.startup_delay,
             started: false,
@@ -134,6 +138,7 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
             setting: BTreeMap::new(),
             config,
         };
+        engine.tell_of_tables();
         engine.regroup();
         for def in engine.config.scripts.clone() {
             let tracked = engine.new_script(def, now);
@@ -228,6 +233,7 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
         let mut changes = Vec::new();
         let mut links_done = Vec::new();
         let mut routings_gone = Vec::new();
+        let mut guarded = false;
         for event in events {
             if let KernelEvent::Done {
                 operation,
@@ -243,6 +249,10 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
                     self.routing_done(what, *set, result);
                 }
                 KernelEvent::RoutingGone(what) => routings_gone.push(what),
+                KernelEvent::GuardDone(result) => {
+                    self.guard_done(result);
+                    guarded = true;
+                }
                 _ => {}
             }
             if let KernelEvent::LinkDone { link, made, result } = event {
@@ -257,6 +267,9 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
         }
         for (link, made, result) in links_done {
             self.vmac_done(now, link, made, result);
+        }
+        if guarded {
+            self.vmacs_guarded(now);
         }
         if self.started {
             if !changes.is_empty() {
@@ -334,6 +347,7 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
         self.stopping = true;
         self.stop_slots(now);
         self.remove_statics();
+        self.update_guard();
         self.remove_vmacs();
     }
 
@@ -582,6 +596,7 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
         for index in 0..self.slots.len() {
             self.survey_slot(now, index, &virtual_addresses);
         }
+        self.update_guard();
         self.survey_interfaces(now);
         self.close_unused();
     }

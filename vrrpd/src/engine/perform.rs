@@ -61,6 +61,7 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
                     self.perform(now, index, action, cause);
                 }
                 self.warn_of_record();
+                self.unguard(index);
                 return;
             }
             slot.router.handle(now, event);
@@ -72,6 +73,7 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
         {
             self.perform(now, index, action, cause);
         }
+        self.unguard(index);
     }
 
     fn warn_of_record(&mut self) {
@@ -110,7 +112,10 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
             Action::SetRoutes => self.set_routes(index),
             Action::RemoveRoutes => self.remove_routes(index),
             Action::Notify { what, priority } => self.notify(index, what, priority),
-            Action::Log(line) => self.log_line(now, &line, cause),
+            Action::Log(line) => {
+                self.guard_for(index, &line);
+                self.log_line(now, &line, cause);
+            }
         }
     }
 

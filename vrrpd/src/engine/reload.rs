@@ -68,6 +68,7 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
             self.slots.push(slot);
         }
         self.config = config;
+        self.tell_of_tables();
         self.soonest = None;
         self.regroup();
         if !self.started {

@@ -26,6 +26,10 @@ pub(super) struct Slot {
     pub(super) endpoint: Option<Endpoint>,
     /// Its routes and rules that are set, in order.
     pub(super) held: Vec<Held>,
+    /// Whether what comes for its addresses is dropped.
+    pub(super) guarded: bool,
+    /// It said that it removes its addresses.
+    pub(super) unguards: bool,
     /// Its sync group's place among the groups.
     pub(super) group: Option<usize>,
     /// When to try again to open them.
@@ -71,6 +75,8 @@ impl Slot {
             told: None,
             endpoint: None,
             held: Vec::new(),
+            guarded: false,
+            unguards: false,
             group: None,
             retry: None,
             ip_id: 0,

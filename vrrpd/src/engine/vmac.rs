@@ -22,6 +22,8 @@ const MAKING: Duration = Duration::from_secs(2);
 enum Stage {
     /// Asked for.
     Making,
+    /// It is there, and what it must not tell is not kept back yet.
+    Telltale,
     Made,
     /// It could not be made and is tried again then.
     Failed(Time),
@@ -39,7 +41,8 @@ pub(super) struct Vmacs {
 impl Vmacs {
     /// Whether the start is to wait for interfaces that are being made.
     pub(super) fn hold_the_start(&mut self, now: Time) -> bool {
-        let making = |(_, stage): &(Macvlan, Stage)| *stage == Stage::Making;
+        let making =
+            |(_, stage): &(Macvlan, Stage)| matches!(stage, Stage::Making | Stage::Telltale);
         self.all.values().any(making) && now < *self.patience.get_or_insert(now + MAKING)
     }
 
@@ -58,7 +61,7 @@ impl Vmacs {
     pub(super) fn next(&self) -> Option<Time> {
         let failed = |(_, stage): &(Macvlan, Stage)| match stage {
             Stage::Failed(retry) => Some(*retry),
-            Stage::Making | Stage::Made => None,
+            Stage::Making | Stage::Telltale | Stage::Made => None,
         };
         self.all.values().filter_map(failed).min()
     }
@@ -108,7 +111,7 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
             // One that went with its base is made anew when that is back.
             let there = match stage {
                 Stage::Making => true,
-                Stage::Made => view.link_by_name(&link.name).is_some(),
+                Stage::Telltale | Stage::Made => view.link_by_name(&link.name).is_some(),
                 Stage::Failed(_) => view.link_by_name(&link.base).is_some(),
             };
             stays && there
@@ -117,7 +120,7 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
             let due = match self.vmacs.all.get(&link.name) {
                 None => true,
                 Some((_, Stage::Failed(retry))) => *retry <= now,
-                Some((_, Stage::Making | Stage::Made)) => false,
+                Some((_, Stage::Making | Stage::Telltale | Stage::Made)) => false,
             };
             if due && view.link_by_name(&link.base).is_some() {
                 kernel.make_macvlan(&link);
@@ -159,6 +162,7 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
             ),
         };
         self.log.write(Voice::Vrrp, level, &line);
+        let guarded = self.update_guard();
         if !made {
             return;
         }
@@ -166,11 +170,26 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
             && known == link
         {
             *stage = match result {
+                Ok(()) if guarded => Stage::Telltale,
                 Ok(()) => Stage::Made,
                 Err(_) => Stage::Failed(now + SOCKET_RETRY),
             };
         }
         self.survey(now);
+    }
+
+    /// What is to be dropped has been told to the kernel: groups may be joined.
+    pub(super) fn vmacs_guarded(&mut self, now: Time) {
+        let mut news = false;
+        for (_, stage) in self.vmacs.all.values_mut() {
+            if *stage == Stage::Telltale {
+                *stage = Stage::Made;
+                news = true;
+            }
+        }
+        if news {
+            self.survey(now);
+        }
     }
 
     /// The end: what was made goes, after the addresses on it.

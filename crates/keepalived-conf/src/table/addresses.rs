@@ -114,11 +114,8 @@ fn read(
         use_vmac: false,
         track_group: None,
     };
-    if address.is_ipv6() {
-        draft.address.flags.no_dad = true;
-        if prefix == 128 {
-            draft.address.preferred_lifetime = Some(0);
-        }
+    if address.is_ipv6() && prefix == 128 {
+        draft.address.preferred_lifetime = Some(0);
     }
     let mut broadcast = Broadcast::None;
     let mut words = line.rest(1).iter();

@@ -10,7 +10,7 @@ mod vrrp;
 const MAIL: &str = "no mail is sent; use the log";
 const SNMP: &str = "there is no SNMP agent";
 const DBUS: &str = "there is no D-Bus service";
-const FIREWALL: &str = "no firewall rules are set; `no_accept` and VMACs are not there";
+const FIREWALL: &str = "nf_tables is used, as by 2.2.7 where iptables is missing";
 const BUFFERS: &str = "socket buffers are sized by the daemon itself";
 const ONE_PROCESS: &str = "the process that it is about does not exist";
 const RELOAD: &str = "a reload comes from SIGHUP alone";
@@ -402,21 +402,36 @@ pub(super) const ROWS: &[Row] = &[
         notify::states_on_reload,
         "all states are told again after a reload",
     ),
-    Row::refused(
+    Row::accepted(
         "vrrp_iptables",
         "[CHAIN [CHAIN]]",
         other::iptables,
         FIREWALL,
     ),
-    Row::refused("nftables", "[TABLE]", nothing, FIREWALL),
-    Row::refused(
+    Row::full(
+        "nftables",
+        "[TABLE]",
+        other::nftables,
+        "name of the tables for `no_accept` and VMACs",
+    ),
+    Row::full(
         "nftables_priority",
         "PRIORITY",
         other::nftables_priority,
-        FIREWALL,
+        "priority of their chains",
     ),
-    Row::refused("nftables_counters", "", nothing, FIREWALL),
-    Row::refused("nftables_ifindex", "", nothing, FIREWALL),
+    Row::full(
+        "nftables_counters",
+        "",
+        other::nftables_counters,
+        "their rules count packets and bytes",
+    ),
+    Row::full(
+        "nftables_ifindex",
+        "",
+        other::nftables_ifindex,
+        "interfaces of link-local addresses are matched by index, otherwise by name",
+    ),
     Row::refused(
         "disable_local_igmp",
         "",

@@ -264,11 +264,11 @@ pub(super) const ROWS: &[Row] = &[
         line::rx_buffer,
         "socket buffers are sized by the daemon itself",
     ),
-    Row::refused(
+    Row::full(
         "no_accept",
         "",
         line::no_accept,
-        "no firewall rules are set; the master answers on its addresses",
+        "a master drops what comes for its addresses, but neighbour discovery",
     ),
     Row::full(
         "track_interface",

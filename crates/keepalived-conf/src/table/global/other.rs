@@ -276,9 +276,26 @@ pub(super) fn script_timeout(pass: &mut Pass<'_>, line: &Line) -> Handled {
 
 pub(super) fn nftables_priority(pass: &mut Pass<'_>, line: &Line) -> Handled {
     let text = pass.text(line, 1)?;
-    if pass.number(signed(&text, i32::MIN, i32::MAX)).is_none() {
-        pass.complain(format!("invalid nftables chain priority '{text}'"));
+    match pass.number(signed(&text, i32::MIN, i32::MAX)) {
+        Some(priority) => pass.draft.global.nftables_priority = priority,
+        None => pass.complain(format!("invalid nftables chain priority '{text}'")),
     }
+    Ok(())
+}
+
+pub(super) fn nftables(pass: &mut Pass<'_>, line: &Line) -> Handled {
+    let name = line.words.get(1).map(|word| word.text().into_owned());
+    pass.draft.global.nftables_table = Some(name.unwrap_or_else(|| "keepalived".to_owned()));
+    Ok(())
+}
+
+pub(super) fn nftables_counters(pass: &mut Pass<'_>, _: &Line) -> Handled {
+    pass.draft.global.nftables_counters = true;
+    Ok(())
+}
+
+pub(super) fn nftables_ifindex(pass: &mut Pass<'_>, _: &Line) -> Handled {
+    pass.draft.global.nftables_ifindex = true;
     Ok(())
 }
 

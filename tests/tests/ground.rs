@@ -1,0 +1,284 @@
+//! What moves and stays beside the addresses: routes, rules, what is static, and what a master
+//! that does not answer on its addresses drops. Each test runs with keepalived too.
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use e2e::binaries;
+use e2e::host::{Host, HostSpec};
+use e2e::lab::Lab;
+use e2e::pair::Implementation::{self, Original, Ours};
+use e2e::protocol::Ending;
+use e2e::task::Task;
+use e2e::wait;
+use nix::libc::{SIGHUP, SIGKILL, SIGTERM};
+
+const CONF: &str = "/etc/keepalived/keepalived.conf";
+const LIMIT: Duration = Duration::from_secs(20);
+const VIP: &str = "10.0.254.100";
+
+/// Two hosts on one wire; a router runs on each.
+struct Ground {
+    lab: Lab,
+    routers: Vec<Task>,
+}
+
+impl Ground {
+    fn new() -> Result<Self> {
+        let mut specs = Vec::new();
+        for (name, last) in [("r1", 1), ("r2", 2)] {
+            let mut spec = HostSpec::new(name, Ipv4Addr::new(10, 0, 254, last));
+            spec.binaries = vec![(binaries::ours("vrrpd")?, "vrrpd".to_owned())];
+            specs.push(spec);
+        }
+        let lab = Lab::start(&specs)?;
+        let routers = Vec::new();
+        Ok(Self { lab, routers })
+    }
+
+    fn host(&self, name: &str) -> Result<&Host> {
+        self.lab.host(name)
+    }
+
+    /// Starts a router with this file.
+    fn start(&mut self, name: &str, whose: Implementation, text: &str) -> Result<()> {
+        let host = self.lab.host(name)?;
+        host.write(CONF, text)?;
+        let router = host.spawn(&[whose.router(), "--dont-fork", "-P", "-D", "-f", CONF])?;
+        self.routers.push(router);
+        Ok(())
+    }
+
+    /// Waits until what `ip` shows on a host has each of these texts, or none of them.
+    fn wait(&self, name: &str, texts: &[&str], there: bool) -> Result<()> {
+        let host = self.lab.host(name)?;
+        wait::until_ok(&format!("{texts:?} on {name}: {there}"), LIMIT, || {
+            let shown = ground(host)?;
+            let right = texts.iter().all(|text| shown.contains(text) == there);
+            Ok(right.then_some(()))
+        })
+        .with_context(|| format!("{:?}", host.log().messages()))
+        .with_context(|| ground(host).unwrap_or_default())
+    }
+}
+
+/// Addresses, routes and rules of a host.
+fn ground(host: &Host) -> Result<String> {
+    let mut shown = String::new();
+    for what in [
+        &["ip", "-o", "address"][..],
+        &["ip", "route", "show", "table", "all"],
+        &["ip", "rule"],
+    ] {
+        shown += &host.run(what)?.success()?.stdout;
+    }
+    Ok(shown)
+}
+
+fn conf(priority: u8, before: &str, inside: &str) -> String {
+    format!(
+        "global_defs {{
+    router_id LAB
+}}
+{before}
+vrrp_instance V1 {{
+    interface ens160
+    virtual_router_id 51
+    priority {priority}
+    advert_int 1
+    virtual_ipaddress {{
+        {VIP}/32
+    }}
+{inside}
+}}
+"
+    )
+}
+
+const ROUTES: &str = "
+    virtual_routes {
+        192.0.2.0/24 via 10.0.254.77 dev ens160
+        blackhole 198.51.100.0/24
+    }
+    virtual_rules {
+        from 203.0.113.0/24 table 9 preference 100
+    }";
+const SHOWN: [&str; 3] = [
+    "192.0.2.0/24 via 10.0.254.77 dev ens160",
+    "blackhole 198.51.100.0/24",
+    "from 203.0.113.0/24 lookup 9",
+];
+
+fn routes_move(routers: [Implementation; 2]) -> Result<()> {
+    let mut ground = Ground::new()?;
+    ground.start("r1", routers[0], &conf(150, "", ROUTES))?;
+    ground.wait("r1", &SHOWN, true)?;
+    ground.start("r2", routers[1], &conf(100, "", ROUTES))?;
+    wait::until("the other's start", LIMIT, || {
+        let log = ground.host("r2").ok()?.log();
+        (!log.containing("Entering BACKUP STATE").is_empty()).then_some(())
+    })?;
+    // Somebody removes one: the master hands over, and has all again once it is back.
+    let del = "route del 192.0.2.0/24\n";
+    ground.host("r1")?.ip(del)?;
+    wait::until("r1 to notice", LIMIT, || {
+        let log = ground.host("r1").ok()?.log();
+        let times = log.containing("(V1) Entering BACKUP STATE").len();
+        (times >= 2).then_some(())
+    })?;
+    ground.wait("r1", &SHOWN, true)?;
+    // A reload changes the routes and nothing else.
+    let changed = ROUTES.replace("192.0.2.0/24", "192.0.3.0/24");
+    ground.host("r1")?.write(CONF, conf(150, "", &changed))?;
+    let router = ground.routers.first().context("no router")?;
+    router.signal(SIGHUP)?;
+    ground.wait("r1", &["192.0.3.0/24 via 10.0.254.77"], true)?;
+    ground.wait("r1", &["192.0.2.0/24"], false)?;
+    router.signal(SIGTERM)?;
+    router.wait(LIMIT)?;
+    ground.wait(
+        "r1",
+        &["192.0.3.0/24", "198.51.100.0/24", "lookup 9", VIP],
+        false,
+    )?;
+    ground.wait("r2", &SHOWN, true)?;
+    Ok(())
+}
+
+#[test]
+fn routes_move_with_the_address() -> Result<()> {
+    routes_move([Ours, Ours])
+}
+
+#[test]
+fn routes_move_from_ours_to_the_originals() -> Result<()> {
+    routes_move([Ours, Original])
+}
+
+#[test]
+fn routes_move_from_the_originals_to_ours() -> Result<()> {
+    routes_move([Original, Ours])
+}
+
+/// A vrrpd that is started again removes what a killed one left, and sets it as master.
+#[test]
+fn what_a_killed_router_left_is_removed_by_the_next() -> Result<()> {
+    let mut ground = Ground::new()?;
+    ground.start("r1", Ours, &conf(150, "", ROUTES))?;
+    ground.wait("r1", &SHOWN, true)?;
+    let router = ground.routers.pop().context("no router")?;
+    router.signal(SIGKILL)?;
+    router.wait(LIMIT)?;
+    ground.start("r2", Ours, &conf(200, "", ROUTES))?;
+    ground.wait("r2", &SHOWN, true)?;
+    // It comes back beneath the other, so it must not have them.
+    ground.start("r1", Ours, &conf(150, "", ROUTES))?;
+    ground.wait("r1", &SHOWN, false)
+}
+
+const STATIC: &str = "
+static_ipaddress {
+    10.5.0.1/24 dev ens160
+}
+static_routes {
+    192.0.2.0/24 via 10.0.254.77 dev ens160
+}
+static_rules {
+    from 203.0.113.0/24 table 9 preference 100
+}";
+
+fn what_is_static(whose: Implementation) -> Result<()> {
+    let all = [" 10.5.0.1/24 ", SHOWN[0], SHOWN[2]];
+    let mut ground = Ground::new()?;
+    ground.start("r1", whose, &conf(150, STATIC, ""))?;
+    ground.wait("r1", &all, true)?;
+    ground.host("r1")?.ip(
+        "address del 10.5.0.1/24 dev ens160\nroute del 192.0.2.0/24\nrule del preference 100\n",
+    )?;
+    ground.wait("r1", &all, true)?;
+    let router = ground.routers.first().context("no router")?;
+    router.signal(SIGTERM)?;
+    router.wait(LIMIT)?;
+    // The original leaves an address that it had to set again.
+    let gone = if whose == Ours { &all[..] } else { &all[1..] };
+    ground.wait("r1", gone, false)
+}
+
+#[test]
+fn what_is_static_is_there_all_the_time() -> Result<()> {
+    what_is_static(Ours)
+}
+
+#[test]
+fn what_is_static_is_there_all_the_time_with_the_original() -> Result<()> {
+    what_is_static(Original)
+}
+
+/// What becomes of a connection to a port of an address where nobody listens.
+#[derive(Debug, PartialEq, Eq)]
+enum Answer {
+    Refusal,
+    Nothing,
+}
+
+fn answer(host: &Host, address: &str) -> Result<Answer> {
+    let connect = format!("</dev/tcp/{address}/9");
+    let output = host.run(&["timeout", "1", "bash", "-c", &connect])?;
+    match output.ending {
+        Ending::Code(124) => Ok(Answer::Nothing),
+        Ending::Code(1) => Ok(Answer::Refusal),
+        ending => anyhow::bail!("{ending:?}: {}", output.stderr),
+    }
+}
+
+fn no_accept(whose: Implementation) -> Result<()> {
+    let mut ground = Ground::new()?;
+    ground.start("r1", whose, &conf(150, "", "    no_accept"))?;
+    ground.wait("r1", &[VIP], true)?;
+    let client = ground.host("r2")?;
+    ensure!(answer(client, VIP)? == Answer::Nothing);
+    ensure!(answer(client, "10.0.254.1")? == Answer::Refusal);
+    // The address is on the wire all the same.
+    let neighbours = client.run(&["ip", "neighbour", "show", VIP])?.success()?;
+    ensure!(neighbours.stdout.contains("lladdr"), "{neighbours:?}");
+    ground.host("r1")?.write(CONF, conf(150, "", ""))?;
+    let router = ground.routers.first().context("no router")?;
+    router.signal(SIGHUP)?;
+    wait::until_ok("an answer", LIMIT, || {
+        Ok((answer(client, VIP)? == Answer::Refusal).then_some(()))
+    })?;
+    ground
+        .host("r1")?
+        .write(CONF, conf(150, "", "    no_accept"))?;
+    router.signal(SIGHUP)?;
+    wait::until_ok("no answer", LIMIT, || {
+        Ok((answer(client, VIP)? == Answer::Nothing).then_some(()))
+    })?;
+    router.signal(SIGTERM)?;
+    router.wait(LIMIT)?;
+    ground.wait("r1", &[VIP], false)
+}
+
+#[test]
+fn a_master_that_does_not_accept_drops() -> Result<()> {
+    no_accept(Ours)
+}
+
+/// What is dropped goes with the daemon, however it ends.
+#[test]
+fn what_a_killed_router_dropped_is_let_through() -> Result<()> {
+    let mut ground = Ground::new()?;
+    ground.start("r1", Ours, &conf(150, "", "    no_accept"))?;
+    ground.wait("r1", &[VIP], true)?;
+    let router = ground.routers.pop().context("no router")?;
+    router.signal(SIGKILL)?;
+    router.wait(LIMIT)?;
+    ground.wait("r1", &[VIP], false)?;
+    ground
+        .host("r1")?
+        .ip(&format!("address add {VIP}/32 dev ens160\n"))?;
+    let client = ground.host("r2")?;
+    ensure!(answer(client, VIP)? == Answer::Refusal);
+    Ok(())
+}
