@@ -193,10 +193,14 @@ fn what_is_static(whose: Implementation) -> Result<()> {
     let mut ground = Ground::new()?;
     ground.start("r1", whose, &conf(150, STATIC, ""))?;
     ground.wait("r1", &all, true)?;
-    ground.host("r1")?.ip(
-        "address del 10.5.0.1/24 dev ens160\nroute del 192.0.2.0/24\nrule del preference 100\n",
-    )?;
+    let host = ground.host("r1")?;
+    host.ip("address del 10.5.0.1/24 dev ens160\n")?;
     ground.wait("r1", &all, true)?;
+    if whose == Ours {
+        // The original lets these go.
+        host.ip("route del 192.0.2.0/24\nrule del preference 100\n")?;
+        ground.wait("r1", &all, true)?;
+    }
     let router = ground.routers.first().context("no router")?;
     router.signal(SIGTERM)?;
     router.wait(LIMIT)?;
