@@ -159,6 +159,8 @@ fn work(
     let kernel = RtNetlink::open_with(move || scheduling.schedule_thread())
         .context("cannot open netlink")?;
     let code = runtime.block_on(async {
+        // First of all: the pid file is there, and a signal that is not caught would end it.
+        let signals = Signals::catch().context("cannot catch signals")?;
         let clock = Clock::start();
         let switches = Switches {
             keep_addresses: options.dont_release_vrrp,
@@ -219,7 +221,7 @@ fn work(
             notifier,
             runner,
             trackers,
-            signals: Signals::catch().context("cannot catch signals")?,
+            signals,
             log: Rc::clone(log),
             clock,
             source,

@@ -28,6 +28,8 @@ pub(crate) struct Draft {
     pub(crate) track_groups: Vec<TrackGroupDef>,
     /// Something named an interface that does not exist.
     pub(crate) missing_interface: bool,
+    /// 1 if the `garp_group` being read has a list of interfaces; keepalived names it so.
+    pub(crate) garp_group_list: u8,
     /// Rules that name no preference.
     pub(crate) rules_without_preference: u32,
     pub(crate) static_addresses: Vec<AddressDraft>,

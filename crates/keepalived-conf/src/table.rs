@@ -7,6 +7,7 @@ use crate::text::Line;
 mod addresses;
 mod checkers;
 mod encap;
+mod garp_group;
 mod global;
 mod instance;
 mod iproute;
@@ -70,7 +71,7 @@ impl Block {
             Self::TrackProcess => watched::PROCESS,
             Self::TrackFile => watched::FILE,
             Self::TrackGroup => tracking::TRACK_GROUP,
-            Self::GarpGroup => tracking::GARP_GROUP,
+            Self::GarpGroup => garp_group::ROWS,
         }
     }
 

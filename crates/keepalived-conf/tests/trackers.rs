@@ -376,3 +376,28 @@ fn all_of_it_reaches_the_model() {
     assert!(v.notify.priority_changes);
     assert!(!w.notify.priority_changes);
 }
+
+#[test]
+fn garp_group_is_answered_as_the_original_does() {
+    let cases: [(&str, &[&str]); 4] = [
+        ("interface eth0\n garp_interval 0.5", &[]),
+        (
+            "interface eth0",
+            &["(x.conf: Line 3) garp group 0 does not have any delay set - removing"],
+        ),
+        (
+            "interfaces {\n eth0\n eth0\n }",
+            &[
+                "(x.conf: Line 4) garp_group already specified for eth0 - ignoring",
+                "(x.conf: Line 6) garp group 1 does not have any delay set - removing",
+            ],
+        ),
+        (
+            "garp_interval x\n interface eth0",
+            &["(x.conf: Line 2) invalid number 'x'"],
+        ),
+    ];
+    for (inner, expected) in cases {
+        check(&format!("garp_group {{\n{inner}\n}}\n"), "", expected);
+    }
+}

@@ -5,8 +5,8 @@ use crate::report::Process;
 use crate::text::Line;
 
 use super::{
-    Action, Block, Handled, Row, Status, addresses, checkers, instance, no_close, no_list_close,
-    nothing, routes, rules, script, tracking, watched,
+    Action, Block, Handled, Row, Status, addresses, checkers, garp_group, instance, no_close,
+    no_list_close, nothing, routes, rules, script, tracking, watched,
 };
 
 /// The keywords.
@@ -100,16 +100,16 @@ pub(super) const ROWS: &[Row] = &[
         inside: Block::TrackGroup,
         close: no_close,
     }),
-    Row::refused(
+    Row::full(
         "garp_group",
         "{ ... }",
         nothing,
-        "announcements are paced by vrrp_garp_interval alone",
+        "interfaces that share the pace of their announcements",
     )
     .with_action(Action::Enter {
-        open: nothing,
+        open: garp_group::open,
         inside: Block::GarpGroup,
-        close: no_close,
+        close: garp_group::close,
     }),
     Row::full(
         "static_ipaddress",

@@ -130,28 +130,6 @@ pub(super) const TRACK_GROUP: &[Row] = &[Row::accepted(
     close: close_track_group,
 })];
 
-/// The keywords of `garp_group`.
-pub(super) const GARP_GROUP: &[Row] = &[
-    Row::accepted(
-        "garp_interval",
-        "SECONDS",
-        nothing,
-        "see vrrp_garp_interval",
-    ),
-    Row::accepted("gna_interval", "SECONDS", nothing, "see vrrp_gna_interval"),
-    Row::accepted("interface", "NAME", nothing, "see vrrp_garp_interval"),
-    Row::accepted(
-        "interfaces",
-        "{ NAME ... }",
-        nothing,
-        "see vrrp_garp_interval",
-    )
-    .with_action(Action::List {
-        entry: nothing,
-        close: no_list_close,
-    }),
-];
-
 /// `weight W [reverse]` after the name of a tracker.
 struct Weighing {
     weight: Option<i32>,
