@@ -121,7 +121,7 @@ pub enum Outcome {
     Connected(io::Result<()>),
     /// Bytes of the peer, or `None` at their end. `ENOBUFS` when all buffers are lent out.
     Received(io::Result<Option<Buffer>>),
-    /// The buffer that was to be sent, and how much of it was; not all only if it was cancelled.
+    /// The buffer that was to be sent, and how much of it was; `EAGAIN` if there is no room at all.
     Sent(Buffer, io::Result<usize>),
     /// The watched descriptor became readable; `false` if that will not be told again.
     Ready(bool),
@@ -169,7 +169,7 @@ impl Ring {
         self.start(tag, Kind::Receive, entry)
     }
 
-    /// Sends what was received, all of it, to a blocking socket.
+    /// Sends what was received, as much of it as there is room for.
     ///
     /// # Errors
     /// As [`Self::submit`], if the queue is full: the buffer is given back then. `InvalidInput` for
@@ -178,7 +178,7 @@ impl Ring {
         let bytes = self.bytes(&buffer)?;
         let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
         let entry = opcode::Send::new(number(socket), bytes.as_ptr(), length)
-            .flags(libc::MSG_NOSIGNAL | libc::MSG_WAITALL)
+            .flags(libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT)
             .build();
         self.start(tag, Kind::Send(buffer), entry)
     }

@@ -171,7 +171,11 @@ impl Worker {
             if farewell == Farewell::Reset {
                 connect::reset_on_close(fd.as_fd());
             }
-            self.close_server(token, fd);
+            if actions.finish && connection.air.is_none() {
+                self.farewells.push(fd);
+            } else {
+                self.close_server(token, fd);
+            }
         }
         let connection = self.connection(token)?;
         if actions.shut_server {

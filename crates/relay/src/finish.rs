@@ -17,7 +17,7 @@ use crate::shared::{Shared, Token};
 use crate::worker::Worker;
 
 impl Worker {
-    /// Takes a session that is over out of the worker, with everything it held.
+    /// Takes a session that is over out of the worker's books; [`Worker::part`] closes its sockets.
     pub(crate) fn finish(&mut self, token: Token) {
         let (worker, now) = (self.index, self.now);
         let shared = Arc::clone(&self.shared);
@@ -49,7 +49,7 @@ impl Worker {
         if let Some((frontend, listener)) = connection.frontend().zip(connection.listener()) {
             listen::leave(frontend, listener, &shared);
         }
-        connection.close(self.ring.as_mut());
+        self.parting.push(connection);
     }
 
     fn leave_queue(&mut self, token: Token) {
@@ -227,7 +227,7 @@ impl Connection {
     }
 
     /// Closes both sockets, by the ring if they are in it.
-    fn close(mut self, ring: Option<&mut Ring>) {
+    pub(crate) fn close(mut self: Box<Self>, ring: Option<&mut Ring>) {
         let client_resets = self
             .frontend()
             .is_some_and(|frontend| frontend.socket.nolinger);

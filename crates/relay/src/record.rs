@@ -20,8 +20,9 @@ pub trait SessionSink: Send + Sync {
     /// Clients of this frontend wait, since there is nothing left to take them in with. While that
     /// lasts, each listening socket tells it every ten seconds.
     fn exhausted(&self, _frontend: &Frontend, _shortage: Shortage) {}
-    /// The worker has done what there was to do, and looks for more: what was kept to be written
-    /// together is due. Called on the same thread as the others.
+    /// The sockets of the sessions that have ended are about to be closed, or the worker looks for
+    /// more to do: what was kept to be written together is due. Called on the same thread as the
+    /// others.
     fn turn_over(&self) {}
 }
 

@@ -169,18 +169,10 @@ impl Worker {
 
     /// Takes what the ring has completed. The number of completions.
     pub(crate) fn reap(&mut self) -> usize {
-        let sending = std::mem::take(&mut self.sending);
         let mut seen = 0;
         while let Some(completion) = self.ring.as_mut().and_then(Ring::take) {
             seen += 1;
             self.completed(completion);
-        }
-        for (token, direction) in sending {
-            // Not done at once: the destination has no room.
-            let waits = |entry: &mut Connection| entry.is_sending(direction);
-            if self.connection(token).is_some_and(waits) {
-                self.begin_landing(token);
-            }
         }
         seen
     }
@@ -273,6 +265,11 @@ fn decode(tag: u64) -> (Token, Direction) {
 
 fn errno(error: &io::Error) -> Errno {
     Errno::from_io_error(error).unwrap_or(Errno::IO)
+}
+
+/// The operation has done nothing, and says nothing about its socket: with epoll it is done again.
+fn is_undone(error: Errno) -> bool {
+    matches!(error, Errno::CANCELED | Errno::INTR | Errno::AGAIN)
 }
 
 /// A wait that may simply be repeated.

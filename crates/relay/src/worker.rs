@@ -27,7 +27,7 @@ use crate::copy::Scratch;
 use crate::handle::{SessionFilter, Shutdown, Splice};
 use crate::listen::{self, Door};
 use crate::record::Cause;
-use crate::session::{Direction, Event, Side};
+use crate::session::{Event, Side};
 use crate::shared::{Command, Shared, Token};
 use crate::splice::{PipeLimits, PipePool};
 use crate::uring;
@@ -75,10 +75,14 @@ pub(crate) struct Worker {
     pub(crate) stopping: bool,
     /// Where connections begin, if the system grants it.
     pub(crate) ring: Option<Ring>,
-    /// What was sent by the ring in the last turn.
-    pub(crate) sending: Vec<(Token, Direction)>,
     /// The epoll instance has something to say; always so without a ring.
     pub(crate) told: bool,
+    /// Sessions that are over. Their sockets are closed once their log lines are out: whoever has
+    /// seen the end finds it in the log, even if the process is killed in that moment.
+    #[expect(clippy::vec_box, reason = "they are the slab's boxes, handed on")]
+    pub(crate) parting: Vec<Box<Connection>>,
+    /// Server connections that such sessions have dropped.
+    pub(crate) farewells: Vec<OwnedFd>,
     /// The runtime it waits in, and the one descriptor it waits for, until it runs.
     asleep: Option<(tokio::runtime::Runtime, AsyncFd<OwnedFd>)>,
 }
@@ -152,8 +156,9 @@ impl Worker {
         let now = clock::millis();
         Ok(Self {
             ring: uring::set_up(&shared, &epoll, seed),
-            sending: Vec::new(),
             told: true,
+            parting: Vec::new(),
+            farewells: Vec::new(),
             asleep: Some((runtime, watched)),
             index,
             settings: Rc::new(shared.snapshot.load_full()),
@@ -234,6 +239,8 @@ impl Worker {
     pub(crate) fn turn(&mut self) -> usize {
         let landed = self.reap();
         let seen = if self.told { self.look() } else { 0 };
+        // Whoever is let in now may need their descriptors.
+        self.part();
         self.admit_guests();
         for _ in 0..self.runnable.len() {
             let Some(token) = self.runnable.pop_front() else {
@@ -245,8 +252,17 @@ impl Worker {
             }
         }
         self.fire_timers();
-        self.shared.sink.turn_over();
+        self.part();
         seen + landed
+    }
+
+    /// Sends what the log has kept, and closes the sockets of those it tells of.
+    fn part(&mut self) {
+        self.shared.sink.turn_over();
+        self.farewells.clear();
+        for connection in self.parting.drain(..) {
+            connection.close(self.ring.as_mut());
+        }
     }
 
     /// Takes what epoll has. The number of events.

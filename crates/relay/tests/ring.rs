@@ -13,6 +13,7 @@ mod rig;
 use std::io::{ErrorKind, Write};
 use std::net::{Shutdown, TcpStream};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use relay::{KillCause, Rings, ServerAddress, SessionFilter};
 use rig::{End, Rig, Setup, drain, ms, pass, until};
@@ -141,6 +142,38 @@ fn a_reader_that_stalls_holds_the_writer_up_and_loses_nothing() {
     assert_eq!(drain(&mut server), (vec![7; sent as usize], End::Fin));
     drop(server);
     assert_eq!(rig.ended().state, "--");
+}
+
+/// Its end counts as room to the kernel, which must not make the ring wait for it.
+#[test]
+fn a_server_that_has_said_all_and_reads_nothing_gets_all_in_the_end() {
+    let Some(rig) = over_ring(|setup| setup.backend.socket.send_buffer = Some(4096)) else {
+        return;
+    };
+    SockRef::from(rig.servers[0].as_ref().unwrap())
+        .set_recv_buffer_size(4096)
+        .unwrap();
+    for _ in 0..20 {
+        let (mut client, mut server) = flying(&rig);
+        let read = || rig.relay.sessions()[0].bytes_in;
+        let before = read();
+        server.shutdown(Shutdown::Write).unwrap();
+        assert_eq!(drain(&mut client), (vec![], End::Fin));
+        client.set_nonblocking(true).unwrap();
+        let mut sent = 0;
+        // Small messages, one at a time, until one waits for room: it has been read all the same.
+        while !landed(&rig, &client) {
+            for _ in 0..4 {
+                sent += client.write(&[7; 500]).unwrap() as u64;
+                let start = Instant::now();
+                while read() - before < sent && start.elapsed() < Duration::from_millis(2) {}
+            }
+        }
+        drop(client);
+        assert_eq!(drain(&mut server), (vec![7; sent as usize], End::Fin));
+        drop(server);
+        assert_eq!(rig.ended().state, "--");
+    }
 }
 
 #[test]

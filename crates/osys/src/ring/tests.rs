@@ -1,5 +1,5 @@
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 
@@ -267,4 +267,53 @@ fn memory_of_many_operations_is_given_back() {
     }
     ring.shrink();
     assert!(ring.flights.capacity() < 1024);
+}
+
+/// A peer that has ended counts as ready to the kernel, though there is no room: a send that waited
+/// there would end up on a thread of the kernel's, which cancelling does not reach.
+#[test]
+fn a_send_never_waits_for_room() {
+    let Some(mut ring) = ring(1, 1 << 20) else {
+        return;
+    };
+    let (mut far, near) = pair();
+    far.write_all(&[1; 100]).expect("written");
+    ring.receive(&near, 1).expect("receiving");
+    let buffer = received(&mut ring);
+    let socket = socket2::SockRef::from(&near);
+    socket.set_nonblocking(true).expect("non-blocking");
+    while socket.send(&[2; 100]).is_ok() {}
+    socket.set_nonblocking(false).expect("blocking");
+    far.shutdown(Shutdown::Write).expect("its end");
+    ring.send(&near, buffer, 2).expect("sending");
+    ring.submit(0).expect("submitted");
+    let Some(Outcome::Sent(buffer, Err(error))) = ring.take().map(|done| done.outcome) else {
+        panic!("there is no room, and nothing to wait for");
+    };
+    assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+    ring.give_back(buffer);
+}
+
+/// Nothing but an urgent byte, which is not among what is received.
+#[test]
+fn a_receive_that_urgent_bytes_have_woken_can_be_cancelled() {
+    let Some(mut ring) = ring(1, 64) else { return };
+    let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
+    let far = TcpStream::connect(listener.local_addr().expect("bound")).expect("connected");
+    let (near, _) = listener.accept().expect("a guest");
+    let flight = ring.receive(&near, 1).expect("receiving");
+    ring.submit(0).expect("submitted");
+    for _ in 0..3 {
+        socket2::SockRef::from(&far)
+            .send_out_of_band(b"!")
+            .expect("sent");
+        ring.submit(0).expect("submitted");
+    }
+    ring.cancel(flight).expect("cancelling");
+    match next(&mut ring).outcome {
+        // All but the last of them are ordinary bytes by now.
+        Outcome::Received(Ok(Some(buffer))) => ring.give_back(buffer),
+        Outcome::Received(Err(error)) => assert_eq!(error.raw_os_error(), Some(libc::ECANCELED)),
+        other => panic!("{other:?}"),
+    }
 }

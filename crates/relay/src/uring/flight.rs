@@ -7,7 +7,7 @@ use osys::ring::Buffer;
 use rustix::event::epoll::EventFlags;
 use rustix::io::Errno;
 
-use super::{BULK, QUIET, SIZES, encode, errno, source};
+use super::{BULK, QUIET, SIZES, encode, errno, is_undone, source};
 use crate::connect;
 use crate::connection::{later, millis};
 use crate::copy::Turn;
@@ -62,7 +62,7 @@ impl Worker {
             Ok(()) => self.stands(token, EventFlags::empty()),
             Err(error) => match errno(&error) {
                 // It goes on in the kernel, and epoll tells the outcome.
-                Errno::CANCELED => {
+                Errno::CANCELED | Errno::INTR | Errno::INPROGRESS | Errno::ALREADY => {
                     self.begin_landing(token);
                     return;
                 }
@@ -101,7 +101,8 @@ impl Worker {
             Err(error) => match errno(&error) {
                 // Whoever holds the buffers is done or lands in this very turn.
                 Errno::NOBUFS if !landing => self.listen(token, direction),
-                Errno::NOBUFS | Errno::CANCELED => self.begin_landing(token),
+                Errno::NOBUFS => self.begin_landing(token),
+                error if is_undone(error) => self.begin_landing(token),
                 _ => {
                     self.feed(token, Event::Broken(source(direction)));
                     self.begin_landing(token);
@@ -158,7 +159,6 @@ impl Worker {
         };
         leg.flight = flight;
         leg.sending = true;
-        self.sending.push((token, direction));
         if bulk {
             // The kernel sends what it can before it looks at what is cancelled.
             self.begin_landing(token);
@@ -179,7 +179,7 @@ impl Worker {
         leg.sending = false;
         let done = match result {
             Ok(done) => done,
-            Err(error) if errno(&error) == Errno::CANCELED => 0,
+            Err(error) if is_undone(errno(&error)) => 0,
             Err(_) => {
                 self.give_back(buffer);
                 let event = match direction {
