@@ -5,7 +5,9 @@ use std::fs;
 use std::path::PathBuf;
 
 use futures_util::TryStreamExt as _;
-use netlink_packet_route::link::{LinkAttribute, MacVlanMode};
+use netlink_packet_route::link::{
+    InfoData, InfoMacVlan, LinkAttribute, LinkInfo, LinkMessage, MacVlanMode,
+};
 use rtnetlink::{LinkHandle, LinkMacVlan, LinkUnspec};
 
 use crate::kernel::Error;
@@ -13,6 +15,8 @@ use crate::model::Macvlan;
 
 /// `ENODEV`: there is no such link.
 const GONE: i32 = 19;
+/// `EEXIST`: another link has the name.
+const EXISTS: i32 = 17;
 
 /// What was made, and what the host's settings were before.
 #[derive(Debug, Default)]
@@ -29,8 +33,12 @@ impl Workshop {
             return Err(Error::NoLink(link.base.clone()));
         };
         // One that a killed daemon left behind may be on another base or have another
-        // hardware address.
-        if let Some(index) = index_of(&handle, &link.name).await? {
+        // hardware address. Any other link is somebody's own.
+        if let Some(found) = named(&handle, &link.name).await? {
+            if !is_private_macvlan(&found) {
+                return Err(Error::Kernel(EXISTS));
+            }
+            let index = found.header.index;
             handle.del(index).execute().await.map_err(error)?;
         }
         let message = LinkMacVlan::new(&link.name, base, MacVlanMode::Private)
@@ -113,21 +121,39 @@ fn write(path: &PathBuf, value: &str) -> Result<(), Error> {
     fs::write(path, value).map_err(|error| Error::Setting(format!("{}: {error}", path.display())))
 }
 
-/// The link of that name; `None` if there is none.
+/// The index of the link of that name; `None` if there is none.
 async fn index_of(handle: &LinkHandle, name: &str) -> Result<Option<u32>, Error> {
+    let found = named(handle, name).await?;
+    Ok(found.map(|message| message.header.index))
+}
+
+/// The link of that name; `None` if there is none.
+async fn named(handle: &LinkHandle, name: &str) -> Result<Option<LinkMessage>, Error> {
     let mut links = handle.get().match_name(name.to_owned()).execute();
     match links.try_next().await.map_err(error) {
-        Ok(found) => Ok(found
-            .filter(|message| {
-                let mut attributes = message.attributes.iter();
-                attributes.any(
-                    |attribute| matches!(attribute, LinkAttribute::IfName(found) if found == name),
-                )
-            })
-            .map(|message| message.header.index)),
+        Ok(found) => Ok(found.filter(|message| {
+            let mut attributes = message.attributes.iter();
+            attributes
+                .any(|attribute| matches!(attribute, LinkAttribute::IfName(found) if found == name))
+        })),
         Err(Error::Kernel(GONE)) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// Whether it is a link as [`Workshop::make`] makes them.
+fn is_private_macvlan(message: &LinkMessage) -> bool {
+    let infos = message
+        .attributes
+        .iter()
+        .filter_map(|attribute| match attribute {
+            LinkAttribute::LinkInfo(infos) => Some(infos),
+            _ => None,
+        });
+    let private = InfoMacVlan::Mode(MacVlanMode::Private);
+    infos.flatten().any(
+        |info| matches!(info, LinkInfo::Data(InfoData::MacVlan(data)) if data.contains(&private)),
+    )
 }
 
 fn error(error: rtnetlink::Error) -> Error {

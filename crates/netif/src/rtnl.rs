@@ -168,7 +168,21 @@ struct Requests {
 
 impl Requests {
     fn open() -> io::Result<Self> {
+        Self::open_with(false)
+    }
+
+    /// One whose dumps have only what the request describes (`NETLINK_GET_STRICT_CHK`, Linux
+    /// 4.20).
+    fn filtering() -> io::Result<Self> {
+        Self::open_with(true)
+    }
+
+    fn open_with(filtering: bool) -> io::Result<Self> {
         let (mut connection, handle, _unsolicited) = rtnetlink::new_connection()?;
+        if filtering {
+            let socket = connection.socket_mut().socket_ref();
+            socket.set_netlink_get_strict_chk(true)?;
+        }
         // Bound now, so that changes can be told to be ours by their port.
         let mut address = SocketAddr::new(0, 0);
         connection.socket_mut().socket_mut().bind_auto()?;
@@ -573,10 +587,23 @@ impl Worker {
         &self,
     ) -> Result<(Vec<RouteMessage>, Vec<RuleMessage>), rtnetlink::Error> {
         let (mut routes, mut rules) = (Vec::new(), Vec::new());
-        for family in [AddressFamily::Inet, AddressFamily::Inet6] {
-            let mut of_family = RouteMessage::default();
-            of_family.header.address_family = family;
-            let mut found = Box::pin(self.requests.handle.route().get(of_family).execute());
+        let mut protocols = BTreeSet::new();
+        for own in &self.routings {
+            if let Routing::Route(route) = own {
+                let v6 = route.destination.0.is_ipv6();
+                protocols.insert((v6, route.protocol));
+            }
+        }
+        // A host that speaks BGP has a million others, which are not read for this.
+        let filtering = Requests::filtering().map_err(|_| rtnetlink::Error::RequestFailed)?;
+        for (v6, protocol) in protocols {
+            let mut like_ours = RouteMessage::default();
+            like_ours.header.address_family = match v6 {
+                true => AddressFamily::Inet6,
+                false => AddressFamily::Inet,
+            };
+            like_ours.header.protocol = protocol.into();
+            let mut found = Box::pin(filtering.handle.route().get(like_ours).execute());
             while let Some(message) = found.try_next().await? {
                 routes.push(message);
             }

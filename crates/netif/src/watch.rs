@@ -99,17 +99,19 @@ impl Watch {
         .await
     }
 
-    /// Throws away what has been received and not been read.
+    /// Throws away what has been received and not been read. All of it: once the buffer has
+    /// overflowed the kernel keeps further messages to itself, without a word, until it has
+    /// been emptied. So nothing may come between, such as the runtime's fairness.
     pub(crate) async fn discard_waiting(&mut self) {
-        poll_fn(|cx| {
+        let discard = poll_fn(|cx| {
             for _ in 0..DISCARD_LIMIT {
                 if !matches!(self.poll_next(cx), Poll::Ready(Ok(_))) {
                     break;
                 }
             }
             Poll::Ready(())
-        })
-        .await;
+        });
+        tokio::task::unconstrained(discard).await;
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Vec<Heard>>> {
