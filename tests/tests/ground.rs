@@ -12,7 +12,7 @@ use e2e::pair::Implementation::{self, Original, Ours};
 use e2e::protocol::Ending;
 use e2e::task::Task;
 use e2e::wait;
-use nix::libc::{SIGHUP, SIGKILL, SIGTERM};
+use nix::libc::{SIGCONT, SIGHUP, SIGKILL, SIGSTOP, SIGTERM};
 
 const CONF: &str = "/etc/keepalived/keepalived.conf";
 const LIMIT: Duration = Duration::from_secs(20);
@@ -43,9 +43,22 @@ impl Ground {
 
     /// Starts a router with this file.
     fn start(&mut self, name: &str, whose: Implementation, text: &str) -> Result<()> {
+        self.start_with(name, whose, &[], text)
+    }
+
+    /// The same with further arguments.
+    fn start_with(
+        &mut self,
+        name: &str,
+        whose: Implementation,
+        further: &[&str],
+        text: &str,
+    ) -> Result<()> {
         let host = self.lab.host(name)?;
         host.write(CONF, text)?;
-        let router = host.spawn(&[whose.router(), "--dont-fork", "-P", "-D", "-f", CONF])?;
+        let mut arguments = vec![whose.router(), "--dont-fork", "-P", "-D", "-f", CONF];
+        arguments.extend(further);
+        let router = host.spawn(&arguments)?;
         self.routers.push(router);
         Ok(())
     }
@@ -161,20 +174,56 @@ fn routes_move_from_the_originals_to_ours() -> Result<()> {
     routes_move([Original, Ours])
 }
 
-/// A vrrpd that is started again removes what a killed one left, and sets it as master.
+/// They have the lease of the addresses, though the kernel knows no lifetime of routes.
 #[test]
-fn what_a_killed_router_left_is_removed_by_the_next() -> Result<()> {
+fn routes_do_not_outlive_a_router_that_is_killed() -> Result<()> {
     let mut ground = Ground::new()?;
     ground.start("r1", Ours, &conf(150, "", ROUTES))?;
     ground.wait("r1", &SHOWN, true)?;
-    let router = ground.routers.pop().context("no router")?;
+    let router = ground.routers.first().context("no router")?;
     router.signal(SIGKILL)?;
     router.wait(LIMIT)?;
-    ground.start("r2", Ours, &conf(200, "", ROUTES))?;
-    ground.wait("r2", &SHOWN, true)?;
-    // It comes back beneath the other, so it must not have them.
+    for text in SHOWN {
+        ground.wait("r1", &[text], false)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn routes_do_not_outlive_a_router_that_hangs() -> Result<()> {
+    let mut ground = Ground::new()?;
     ground.start("r1", Ours, &conf(150, "", ROUTES))?;
-    ground.wait("r1", &SHOWN, false)
+    ground.wait("r1", &SHOWN, true)?;
+    let router = ground.routers.first().context("no router")?;
+    router.signal(SIGSTOP)?;
+    for text in SHOWN {
+        ground.wait("r1", &[text], false)?;
+    }
+    // Back to life, it notices, and is the master again with all of them.
+    router.signal(SIGCONT)?;
+    ground.wait("r1", &SHOWN, true)?;
+    router.signal(SIGTERM)?;
+    router.wait(LIMIT)?;
+    for text in SHOWN {
+        ground.wait("r1", &[text], false)?;
+    }
+    Ok(())
+}
+
+/// With `-V` an orderly end leaves everything where it is.
+#[test]
+fn routes_stay_if_the_operator_says_so() -> Result<()> {
+    let mut ground = Ground::new()?;
+    ground.start_with("r1", Ours, &["-V"], &conf(150, "", ROUTES))?;
+    ground.wait("r1", &SHOWN, true)?;
+    let router = ground.routers.first().context("no router")?;
+    router.signal(SIGTERM)?;
+    router.wait(LIMIT)?;
+    wait::holds_for(Duration::from_secs(2), || {
+        let shown = self::ground(ground.host("r1")?)?;
+        ensure!(SHOWN.iter().all(|text| shown.contains(text)), "{shown}");
+        Ok(())
+    })
 }
 
 const STATIC: &str = "

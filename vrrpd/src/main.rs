@@ -17,6 +17,7 @@ mod run;
 mod script;
 mod track;
 mod version;
+mod warden;
 mod wire;
 
 use std::io::Write as _;
@@ -36,7 +37,10 @@ const TEST_ERROR: u8 = 5;
 
 fn main() -> ExitCode {
     daemonkit::trace::to_stderr_if_asked("VRRPD_TRACE");
-    let arguments = std::env::args_os().skip(1).collect();
+    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
+    if warden::is_meant(&arguments) {
+        return warden::watch();
+    }
     let code = match cli::parse(arguments) {
         Ok(options) => dispatch(&options),
         Err(line) => {

@@ -156,8 +156,11 @@ fn work(
         .context("cannot make the event loop")?;
     // An address is only as safe as the thread that renews its lease is punctual.
     let scheduling = host.clone();
-    let kernel = RtNetlink::open_with(move || scheduling.schedule_thread())
-        .context("cannot open netlink")?;
+    let kernel = RtNetlink::open_with(
+        move || scheduling.schedule_thread(),
+        Some(crate::warden::program),
+    )
+    .context("cannot open netlink")?;
     let code = runtime.block_on(async {
         // First of all: the pid file is there, and a signal that is not caught would end it.
         let signals = Signals::catch().context("cannot catch signals")?;

@@ -212,6 +212,10 @@ impl Kernel for Fake {
         self.state.borrow_mut().change_routing(what, true);
     }
 
+    fn lease_routing(&mut self, what: &Routing) {
+        self.set_routing(what);
+    }
+
     fn remove_routing(&mut self, what: &Routing) {
         self.state.borrow_mut().change_routing(what, false);
     }

@@ -41,6 +41,10 @@ pub trait Kernel {
     /// its removal by others is told.
     fn set_routing(&mut self, what: &Routing);
 
+    /// As [`Kernel::set_routing`] for what must not outlive the daemon: it goes when the daemon
+    /// is killed, or hangs for longer than the lifetimes its loop gives addresses.
+    fn lease_routing(&mut self, what: &Routing);
+
     /// Removes a route or a rule, in order with the requests about addresses; one that
     /// is gone counts as removed. Answered by one [`Event::RoutingDone`].
     fn remove_routing(&mut self, what: &Routing);

@@ -25,6 +25,7 @@ mod queue;
 mod routing;
 mod rtnl;
 mod view;
+mod warden;
 mod watch;
 mod wording;
 
@@ -35,3 +36,4 @@ pub use model::{Address, AddressFlags, AddressKey, AddressSpec, Link, Macvlan, S
 pub use routing::{Hop, Network, RouteSpec, Routing, RuleSpec};
 pub use rtnl::RtNetlink;
 pub use view::{Change, View};
+pub use warden::{Program, watch};

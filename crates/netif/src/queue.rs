@@ -103,6 +103,8 @@ pub(crate) struct Change {
     pub(crate) what: Routing,
     /// If not, it is to be removed.
     pub(crate) set: bool,
+    /// It must not outlive the daemon.
+    pub(crate) leased: bool,
 }
 
 /// One place in the order.
@@ -162,7 +164,7 @@ impl Queue {
     }
 
     /// Adds a route or rule; what waits for the same one is overtaken.
-    pub(crate) fn push_routing(&self, what: &Routing, set: bool) {
+    pub(crate) fn push_routing(&self, what: &Routing, set: bool, leased: bool) {
         let mut waiting = self.lock();
         let same = |place: &Place| matches!(place, Place::Routing(change) if change.what == *what);
         if let Some(at) = waiting.order.iter().position(same)
@@ -171,7 +173,7 @@ impl Queue {
             waiting.overtaken.push(old);
         }
         let what = what.clone();
-        let place = Place::Routing(Change { what, set });
+        let place = Place::Routing(Change { what, set, leased });
         waiting.order.push_back(place);
         drop(waiting);
         self.wake.notify_one();
@@ -365,14 +367,15 @@ mod tests {
         };
         let queue = Queue::default();
         let removal = Request::Remove(AddressSpec::new(key(1)));
-        queue.push_routing(&route(1), true);
-        queue.push_routing(&route(2), false);
+        queue.push_routing(&route(1), true, false);
+        queue.push_routing(&route(2), false, false);
         queue.push(removal.clone());
         // The removal overtakes what was to be set.
-        queue.push_routing(&route(1), false);
+        queue.push_routing(&route(1), false, false);
         let change = |last, set| Change {
             what: route(last),
             set,
+            leased: false,
         };
         assert_eq!(queue.take_overtaken(), [change(1, true)]);
         queue.close();

@@ -2,16 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use netlink_packet_core::{NetlinkMessage, NetlinkPayload};
-use netlink_packet_route::address::{
-    AddressAttribute, AddressFlags as WireFlags, AddressMessage, CacheInfo,
-};
 use netlink_packet_route::route::RouteMessage;
 use netlink_packet_route::rule::RuleMessage;
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
@@ -26,7 +22,8 @@ use crate::macvlan::Workshop;
 use crate::model::{AddressKey, AddressSpec, Macvlan, Snapshot};
 use crate::queue::{Change, Queue, Request, Task};
 use crate::routing::Routing;
-use crate::watch::{self, FOREVER, Heard, Watch};
+use crate::warden::{Program, Warden};
+use crate::watch::{self, Heard, Watch};
 use crate::wording;
 
 /// Events that may wait for the daemon's loop. When it does not read, the thread
@@ -56,15 +53,20 @@ impl RtNetlink {
     /// # Errors
     /// When sockets, the runtime or the thread cannot be created.
     pub fn open() -> io::Result<Self> {
-        Self::open_with(|| ())
+        Self::open_with(|| (), None)
     }
 
     /// As [`RtNetlink::open`]; the thread begins with `prepare`, for instance to take
-    /// on the scheduling class of the loop it serves.
+    /// on the scheduling class of the loop it serves. `warden` is the program that calls
+    /// [`crate::watch`] with its standard input; without one, what is leased by
+    /// [`Kernel::lease_routing`] outlives a daemon that is killed.
     ///
     /// # Errors
     /// As [`RtNetlink::open`].
-    pub fn open_with(prepare: impl FnOnce() + Send + 'static) -> io::Result<Self> {
+    pub fn open_with(
+        prepare: impl FnOnce() + Send + 'static,
+        warden: Option<Program>,
+    ) -> io::Result<Self> {
         let queue = Arc::new(Queue::default());
         let (sender, events) = mpsc::channel(EVENTS);
         let (ready, opened) = std::sync::mpsc::sync_channel(1);
@@ -73,7 +75,7 @@ impl RtNetlink {
             .name("netlink".to_owned())
             .spawn(move || {
                 prepare();
-                run(&worker_queue, sender, &ready);
+                run(&worker_queue, warden, sender, &ready);
             })?;
         match opened.recv() {
             Ok(Ok(())) => Ok(Self { queue, events }),
@@ -105,11 +107,15 @@ impl Kernel for RtNetlink {
     }
 
     fn set_routing(&mut self, what: &Routing) {
-        self.queue.push_routing(what, true);
+        self.queue.push_routing(what, true, false);
+    }
+
+    fn lease_routing(&mut self, what: &Routing) {
+        self.queue.push_routing(what, true, true);
     }
 
     fn remove_routing(&mut self, what: &Routing) {
-        self.queue.push_routing(what, false);
+        self.queue.push_routing(what, false, false);
     }
 
     fn guard(&mut self, guard: &Guard) {
@@ -133,6 +139,7 @@ impl Drop for RtNetlink {
 
 fn run(
     queue: &Queue,
+    program: Option<Program>,
     events: mpsc::Sender<Event>,
     ready: &std::sync::mpsc::SyncSender<io::Result<()>>,
 ) {
@@ -147,7 +154,7 @@ fn run(
         }
     };
     runtime.block_on(async {
-        match Worker::open(events) {
+        match Worker::open(events, program) {
             Ok(worker) => {
                 let _ = ready.send(Ok(()));
                 worker.work(queue).await;
@@ -210,6 +217,7 @@ struct Worker {
     events: mpsc::Sender<Event>,
     workshop: Workshop,
     firewall: Firewall,
+    warden: Warden,
     /// IPv6 removals of ours whose report is still to come: the kernel does not
     /// name the requester there.
     own_removals: Vec<AddressKey>,
@@ -226,7 +234,7 @@ struct Worker {
 struct Abandoned;
 
 impl Worker {
-    fn open(events: mpsc::Sender<Event>) -> io::Result<Self> {
+    fn open(events: mpsc::Sender<Event>, program: Option<Program>) -> io::Result<Self> {
         Ok(Self {
             // First the watch, then the dump: nothing falls between them.
             watch: Watch::open()?,
@@ -234,6 +242,7 @@ impl Worker {
             events,
             workshop: Workshop::default(),
             firewall: Firewall::default(),
+            warden: Warden::new(program),
             own_removals: Vec::new(),
             told: BTreeSet::new(),
             routings: Vec::new(),
@@ -284,6 +293,12 @@ impl Worker {
             self.hear(Ok(heard)).await?;
         }
         let (operation, key) = (request.operation(), request.key());
+        if let Request::Set { spec, .. } = &request
+            && let Some(seconds) = spec.lifetime
+            && !request.is_late(Instant::now())
+        {
+            self.warden.alive(seconds);
+        }
         let result = self.carry_out(request).await;
         queue.finished();
         self.send(Event::Done {
@@ -321,7 +336,7 @@ impl Worker {
     }
 
     async fn change_routing(&mut self, queue: &Queue, change: Change) -> Result<(), Abandoned> {
-        for Change { what, set } in queue.take_overtaken() {
+        for Change { what, set, .. } in queue.take_overtaken() {
             let result = Err(Error::Superseded);
             self.send(Event::RoutingDone { what, set, result }).await?;
         }
@@ -329,13 +344,18 @@ impl Worker {
         for heard in self.watch.take_waiting().await {
             self.hear(Ok(heard)).await?;
         }
-        let Change { what, set } = change;
+        let Change { what, set, leased } = change;
         let result = if set {
+            if leased {
+                self.warden.set(what.removal_bytes());
+            }
             self.set_routing(&what).await
         } else {
             // From here on nobody wants to hear that it is gone.
             self.routings.retain(|own| *own != what);
-            self.request(wording::removal(&what), &ROUTING_GONE).await
+            let result = self.request(wording::removal(&what), &ROUTING_GONE).await;
+            self.warden.removed(&what.removal_bytes());
+            result
         };
         queue.finished();
         self.send(Event::RoutingDone { what, set, result }).await
@@ -406,7 +426,7 @@ impl Worker {
                 let mut add = handle
                     .add(spec.key.ifindex, spec.key.addr, spec.key.prefix)
                     .replace();
-                *add.message_mut() = message(&spec);
+                *add.message_mut() = wording::address(&spec);
                 add.execute().await
             }
             Request::Remove(spec) => {
@@ -415,7 +435,7 @@ impl Worker {
                     peer: spec.peer,
                     ..AddressSpec::new(spec.key)
                 };
-                handle.del(message(&bare)).execute().await
+                handle.del(wording::address(&bare)).execute().await
             }
         };
         self.reconnect()?;
@@ -491,6 +511,7 @@ impl Worker {
     async fn tell_gone(&mut self, is_it: impl Fn(&Routing) -> bool) -> Result<(), Abandoned> {
         let gone = self.routings.extract_if(.., |own| is_it(own));
         for what in gone.collect::<Vec<_>>() {
+            self.warden.removed(&what.removal_bytes());
             self.send(Event::RoutingGone(what)).await?;
         }
         Ok(())
@@ -634,84 +655,12 @@ impl Worker {
     }
 }
 
-/// The netlink form of an address.
-fn message(spec: &AddressSpec) -> AddressMessage {
-    let mut message = AddressMessage::default();
-    message.header.index = spec.key.ifindex;
-    message.header.prefix_len = spec.key.prefix;
-    message.header.scope = spec.scope.0.into();
-    message.header.family = match spec.key.addr {
-        IpAddr::V4(_) => AddressFamily::Inet,
-        IpAddr::V6(_) => AddressFamily::Inet6,
-    };
-    let attributes = &mut message.attributes;
-    attributes.push(AddressAttribute::Local(spec.key.addr));
-    attributes.push(AddressAttribute::Address(
-        spec.peer.unwrap_or(spec.key.addr),
-    ));
-    if let Some(broadcast) = spec.broadcast {
-        attributes.push(AddressAttribute::Broadcast(broadcast));
-    }
-    if let Some(label) = &spec.label {
-        attributes.push(AddressAttribute::Label(label.clone()));
-    }
-    let flags = wire_flags(spec);
-    if !flags.is_empty() {
-        attributes.push(AddressAttribute::Flags(flags));
-    }
-    if spec.lifetime.is_some() || spec.preferred.is_some() {
-        let valid = spec.lifetime.unwrap_or(FOREVER);
-        let mut info = CacheInfo::default();
-        info.ifa_valid = valid;
-        info.ifa_preferred = spec.preferred.unwrap_or(valid).min(valid);
-        attributes.push(AddressAttribute::CacheInfo(info));
-    }
-    message
-}
-
-fn wire_flags(spec: &AddressSpec) -> WireFlags {
-    let wanted = spec.flags;
-    let mut flags = WireFlags::empty();
-    flags.set(WireFlags::Nodad, wanted.nodad);
-    flags.set(WireFlags::Noprefixroute, wanted.noprefixroute);
-    flags.set(WireFlags::Managetempaddr, wanted.mngtmpaddr);
-    flags.set(WireFlags::Homeaddress, wanted.home);
-    flags.set(WireFlags::Mcautojoin, wanted.autojoin);
-    flags
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::kernel::Operation;
     use crate::view::View;
     use std::future::poll_fn;
-
-    #[test]
-    fn a_leased_address_carries_both_lifetimes() {
-        let mut spec = AddressSpec::new(AddressKey {
-            ifindex: 2,
-            addr: [10, 0, 254, 253].into(),
-            prefix: 16,
-        });
-        spec.lifetime = Some(3);
-        let wire = message(&spec);
-        let mut expected = CacheInfo::default();
-        expected.ifa_valid = 3;
-        expected.ifa_preferred = 3;
-        assert!(
-            wire.attributes
-                .contains(&AddressAttribute::CacheInfo(expected))
-        );
-        assert!(
-            !wire
-                .attributes
-                .iter()
-                .any(|attribute| matches!(attribute, AddressAttribute::Broadcast(_)))
-        );
-        spec.lifetime = None;
-        assert_eq!(message(&spec).attributes.len(), 2);
-    }
 
     /// Reading needs no privilege, so this runs against the real kernel anywhere;
     /// a refused or impossible change must come back as an answer.

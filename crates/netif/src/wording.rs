@@ -1,9 +1,12 @@
-//! Routes and rules as netlink messages, both ways.
+//! Addresses as netlink messages; routes and rules too, both ways.
 
 use std::net::IpAddr;
 
 use netlink_packet_core::{
     DefaultNla, NLM_F_ACK, NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST, NetlinkMessage,
+};
+use netlink_packet_route::address::{
+    AddressAttribute, AddressFlags as WireFlags, AddressMessage, CacheInfo,
 };
 use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteFlags, RouteMessage, RouteMetric, RouteNextHop,
@@ -14,7 +17,9 @@ use netlink_packet_route::rule::{
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
+use crate::model::AddressSpec;
 use crate::routing::{Hop, Network, RouteSpec, Routing, RuleSpec, same_network};
+use crate::watch::FOREVER;
 
 /// `RTN_UNICAST`
 const UNICAST: u8 = 1;
@@ -329,9 +334,56 @@ pub(crate) fn is_rule(rule: &RuleSpec, message: &RuleMessage) -> bool {
         && mark == rule.mark.map(|(mark, _)| mark)
 }
 
+/// The netlink form of an address.
+pub(crate) fn address(spec: &AddressSpec) -> AddressMessage {
+    let mut message = AddressMessage::default();
+    message.header.index = spec.key.ifindex;
+    message.header.prefix_len = spec.key.prefix;
+    message.header.scope = spec.scope.0.into();
+    message.header.family = match spec.key.addr {
+        IpAddr::V4(_) => AddressFamily::Inet,
+        IpAddr::V6(_) => AddressFamily::Inet6,
+    };
+    let attributes = &mut message.attributes;
+    attributes.push(AddressAttribute::Local(spec.key.addr));
+    attributes.push(AddressAttribute::Address(
+        spec.peer.unwrap_or(spec.key.addr),
+    ));
+    if let Some(broadcast) = spec.broadcast {
+        attributes.push(AddressAttribute::Broadcast(broadcast));
+    }
+    if let Some(label) = &spec.label {
+        attributes.push(AddressAttribute::Label(label.clone()));
+    }
+    let flags = wire_flags(spec);
+    if !flags.is_empty() {
+        attributes.push(AddressAttribute::Flags(flags));
+    }
+    if spec.lifetime.is_some() || spec.preferred.is_some() {
+        let valid = spec.lifetime.unwrap_or(FOREVER);
+        let mut info = CacheInfo::default();
+        info.ifa_valid = valid;
+        info.ifa_preferred = spec.preferred.unwrap_or(valid).min(valid);
+        attributes.push(AddressAttribute::CacheInfo(info));
+    }
+    message
+}
+
+fn wire_flags(spec: &AddressSpec) -> WireFlags {
+    let wanted = spec.flags;
+    let mut flags = WireFlags::empty();
+    flags.set(WireFlags::Nodad, wanted.nodad);
+    flags.set(WireFlags::Noprefixroute, wanted.noprefixroute);
+    flags.set(WireFlags::Managetempaddr, wanted.mngtmpaddr);
+    flags.set(WireFlags::Homeaddress, wanted.home);
+    flags.set(WireFlags::Mcautojoin, wanted.autojoin);
+    flags
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::AddressKey;
 
     fn ip(text: &str) -> IpAddr {
         text.parse().unwrap()
@@ -464,5 +516,31 @@ mod tests {
             change(&mut other);
             assert!(!is_rule(&ours, &rule_message(&other)), "{other:?}");
         }
+    }
+
+    #[test]
+    fn a_leased_address_carries_both_lifetimes() {
+        let mut spec = AddressSpec::new(AddressKey {
+            ifindex: 2,
+            addr: [10, 0, 254, 253].into(),
+            prefix: 16,
+        });
+        spec.lifetime = Some(3);
+        let wire = address(&spec);
+        let mut expected = CacheInfo::default();
+        expected.ifa_valid = 3;
+        expected.ifa_preferred = 3;
+        assert!(
+            wire.attributes
+                .contains(&AddressAttribute::CacheInfo(expected))
+        );
+        assert!(
+            !wire
+                .attributes
+                .iter()
+                .any(|attribute| matches!(attribute, AddressAttribute::Broadcast(_)))
+        );
+        spec.lifetime = None;
+        assert_eq!(address(&spec).attributes.len(), 2);
     }
 }

@@ -40,7 +40,7 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
             self.log.write(Voice::Vrrp, Level::Err, &line);
         }
         for held in &wanted {
-            self.kernel.set_routing(&held.what);
+            self.kernel.lease_routing(&held.what);
         }
         if let Some(slot) = self.slots.get_mut(index) {
             slot.held = wanted;
@@ -105,7 +105,7 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
         let over = held.filter(|held| leads_over(&held.what, ifindex));
         let lost: Vec<Routing> = over.map(|held| held.what.clone()).collect();
         for what in lost {
-            self.kernel.set_routing(&what);
+            self.kernel.lease_routing(&what);
         }
     }
 
