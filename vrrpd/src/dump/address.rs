@@ -5,8 +5,9 @@ use std::net::IpAddr;
 
 use vrrp_core::settings::Address;
 
-/// `10.0.0.100/24 brd 10.0.0.255 dev eth0 scope global label eth0:vip set`
-pub(super) fn text(address: &Address, set: bool) -> String {
+/// `10.0.0.100/24 brd 10.0.0.255 dev eth0 scope global label eth0:vip set`; `base` is the
+/// name of a virtual interface and of the one below it.
+pub(super) fn text(address: &Address, base: Option<(&str, &str)>, set: bool) -> String {
     let mut out = address.address.to_string();
     // Writing to a string cannot fail.
     match address.peer {
@@ -18,7 +19,11 @@ pub(super) fn text(address: &Address, set: bool) -> String {
     if let Some(broadcast) = address.broadcast {
         let _ = write!(out, " brd {broadcast}");
     }
-    let _ = write!(out, " dev {} scope {}", address.interface, scope(address));
+    let _ = write!(out, " dev {}", address.interface);
+    if let Some((_, below)) = base.filter(|(name, _)| *name == address.interface) {
+        let _ = write!(out, "@{below}");
+    }
+    let _ = write!(out, " scope {}", scope(address));
     if let Some(label) = &address.label {
         let _ = write!(out, " label {label}");
     }

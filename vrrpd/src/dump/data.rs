@@ -1,15 +1,15 @@
-//! `keepalived.data`: virtual routers and scripts.
+//! `keepalived.data`: virtual routers.
 
 use keepalived_conf::{Command, InstanceDef, NotifyDef};
+use netif::Link;
 use vrrp_core::settings::{
-    Address, AddressCheck, Auth, Checksum, Family, Instance, OldChecksum, OnAdvert, Preempt, Sense,
-    SourceCheck, Track, TrackerKind, Transport, Version,
+    Address, AddressCheck, Auth, Checksum, Family, Instance, OldChecksum, OnAdvert, Preempt,
+    Script, SourceCheck, Track, Tracker, TrackerKind, Transport, Version,
 };
-use vrrp_core::{Duration, Health, State};
+use vrrp_core::{Duration, State};
 use vrrp_proto::vrrp::Interval;
 
-use super::{Item, MASKED, address, command, line, stamp_in_words, word, yes};
-use crate::script::Tracked;
+use super::{Item, MASKED, address, command, line, reverse, routes, stamp_in_words, word, yes};
 
 pub(super) fn topology(out: &mut String, items: &[Item<'_>]) {
     line!(out, "------< VRRP Topology >------");
@@ -22,6 +22,9 @@ fn router(out: &mut String, item: &Item<'_>) {
     let settings = item.router.settings();
     line!(out, " VRRP Instance = {}", settings.name);
     line!(out, "   VRRP Version = {}", settings.version.number());
+    if let Some(group) = item.group {
+        line!(out, "   Sync group = {group}");
+    }
     if settings.family == Family::V6 {
         line!(out, "   Using Native IPv6");
     }
@@ -41,7 +44,8 @@ fn router(out: &mut String, item: &Item<'_>) {
     }
     addresses(out, item);
     unicast(out, settings);
-    tracked(out, settings);
+    routings(out, item.def);
+    tracked(out, &settings.trackers, &settings.scripts, "processes");
     notified(out, item.def);
 }
 
@@ -59,7 +63,7 @@ fn notified(out: &mut String, def: &InstanceDef) {
 }
 
 /// The commands, each with its user.
-fn scripts_told(out: &mut String, def: &NotifyDef) {
+pub(super) fn scripts_told(out: &mut String, def: &NotifyDef) {
     for (what, script) in [
         ("Backup state transition", &def.backup),
         ("Master state transition", &def.master),
@@ -105,11 +109,14 @@ fn state(out: &mut String, item: &Item<'_>) {
             line!(out, "   Master advert int = {seconds:.2} sec");
         }
     }
-    if let Transport::Unicast { .. } = settings.transport {
+    let unicast = matches!(settings.transport, Transport::Unicast { .. });
+    if unicast || item.def.vmac.is_some() {
         line!(out, "   Flags:");
-        line!(out, "     Using unicast");
     } else {
         line!(out, "   Flags: none");
+    }
+    if unicast {
+        line!(out, "     Using unicast");
     }
     line!(out, "   Wantstate = {}", item.router.state());
     line!(out, "   Number of config faults = 0");
@@ -147,7 +154,19 @@ fn timing(out: &mut String, item: &Item<'_>) {
 
 fn wire(out: &mut String, item: &Item<'_>) {
     let settings = item.router.settings();
-    line!(out, "   Interface = {}", settings.interface);
+    let interface = &settings.interface;
+    if let Some(vmac) = &item.def.vmac {
+        let (name, base) = (&vmac.name, vmac.xmit_base);
+        let up = item.link.is_some_and(Link::is_usable);
+        line!(
+            out,
+            "   Use VMAC, i/f name {name}, is_up = {up}, xmit_base = {base}"
+        );
+        let through = if base { ", xmit base i/f" } else { "" };
+        line!(out, "   Interface = {name}, vmac on {interface}{through}");
+    } else {
+        line!(out, "   Interface = {interface}");
+    }
     if settings.track_link == Track::No {
         line!(out, "   VRRP interface tracking disabled");
     }
@@ -165,7 +184,10 @@ fn wire(out: &mut String, item: &Item<'_>) {
         None => line!(out, "   Using src_ip = (none)"),
     }
     if let Transport::Multicast { group, .. } = &settings.transport {
-        line!(out, "   Multicast address {group}");
+        match item.link.filter(|_| group.is_ipv6()) {
+            Some(link) => line!(out, "   Multicast address {group}, ifindex {}", link.index),
+            None => line!(out, "   Multicast address {group}"),
+        }
     }
 }
 
@@ -250,8 +272,8 @@ fn addresses(out: &mut String, item: &Item<'_>) {
     let settings = item.router.settings();
     let set = item.router.state() == State::Master;
     let list = |out: &mut String, list: &[Address]| {
-        for item in list {
-            line!(out, "     {}", address::text(item, set));
+        for address in list {
+            line!(out, "     {}", address::text(address, item.base(), set));
         }
     };
     line!(out, "   Virtual IP ({}):", settings.addresses.len());
@@ -259,6 +281,21 @@ fn addresses(out: &mut String, item: &Item<'_>) {
     if !settings.excluded.is_empty() {
         line!(out, "   Virtual IP Excluded :");
         list(out, &settings.excluded);
+    }
+}
+
+fn routings(out: &mut String, def: &InstanceDef) {
+    if !def.routes.is_empty() {
+        line!(out, "   Virtual Routes :");
+        for def in &def.routes {
+            line!(out, "     {}", routes::route(def));
+        }
+    }
+    if !def.rules.is_empty() {
+        line!(out, "   Virtual Rules :");
+        for def in &def.rules {
+            line!(out, "     {}", routes::rule(def));
+        }
     }
 }
 
@@ -297,18 +334,15 @@ fn unicast(out: &mut String, settings: &Instance) {
     }
 }
 
-fn tracked(out: &mut String, settings: &Instance) {
-    let reverse = |sense| match sense {
-        Sense::Normal => "",
-        Sense::Reverse => " reverse",
-    };
+/// What an instance or a group tracks; the two differ in the title of processes.
+pub(super) fn tracked(out: &mut String, trackers: &[Tracker], scripts: &[Script], processes: &str) {
     let kinds = [
         (TrackerKind::Interface, "interfaces", ""),
         (TrackerKind::File, "files", ","),
-        (TrackerKind::Process, "processes", ","),
+        (TrackerKind::Process, processes, ","),
     ];
     for (kind, title, comma) in kinds {
-        let all = settings.trackers.iter();
+        let all = trackers.iter();
         let mut of_kind = all.filter(|tracker| tracker.kind == kind).peekable();
         if of_kind.peek().is_some() {
             line!(out, "   Tracked {title} :");
@@ -322,9 +356,9 @@ fn tracked(out: &mut String, settings: &Instance) {
                 reverse(tracker.sense)
             );
         }
-        if kind == TrackerKind::Interface && !settings.scripts.is_empty() {
+        if kind == TrackerKind::Interface && !scripts.is_empty() {
             line!(out, "   Tracked scripts :");
-            for script in &settings.scripts {
+            for script in scripts {
                 line!(
                     out,
                     "     {} weight {}{}",
@@ -342,68 +376,5 @@ pub(super) fn interval(interval: Interval) -> f64 {
     match interval {
         Interval::Seconds(seconds) => seconds.into(),
         Interval::Centiseconds(hundredths) => f64::from(hundredths) / 100.0,
-    }
-}
-
-pub(super) fn scripts<'a>(
-    out: &mut String,
-    scripts: impl Iterator<Item = &'a Tracked>,
-    items: &[Item<'_>],
-) {
-    let mut scripts = scripts.peekable();
-    if scripts.peek().is_some() {
-        line!(out, "------< VRRP Scripts >------");
-    }
-    for script in scripts {
-        let def = script.def();
-        let (status, result) = match script.judgement() {
-            None => ("INIT", def.rise - 1),
-            Some(Health::Up) => ("GOOD", def.rise + def.fall - 1),
-            Some(Health::Down) => ("BAD", 0),
-        };
-        let reverse = match def.sense {
-            Sense::Normal => "",
-            Sense::Reverse => " reverse",
-        };
-        line!(out, " VRRP Script = {}", def.name);
-        line!(out, "   Command = {}", command(&def.argv));
-        line!(out, "   Interval = {} sec", def.interval.as_secs());
-        line!(out, "   Timeout = {} sec", def.timeout.as_secs());
-        line!(out, "   Weight = {}{reverse}", def.weight);
-        line!(out, "   Rise = {}", def.rise);
-        line!(out, "   Fall = {}", def.fall);
-        line!(out, "   Result = {result}");
-        line!(out, "   Insecure = no");
-        line!(
-            out,
-            "   Init state = {}",
-            if def.init_fail { "failed" } else { "unknown" }
-        );
-        line!(out, "   Status = {status}");
-        line!(out, "   Script uid:gid = {}:{}", def.user.uid, def.user.gid);
-        line!(out, "   VRRP instances :");
-        line!(out, "   Tracking instances :");
-        for item in items {
-            let settings = item.router.settings();
-            let mut uses = settings.scripts.iter();
-            if let Some(script) = uses.find(|script| script.name == def.name) {
-                let reverse = match script.sense {
-                    Sense::Normal => "",
-                    Sense::Reverse => " reverse",
-                };
-                line!(
-                    out,
-                    "     {}, weight {}{reverse}",
-                    settings.name,
-                    script.weight
-                );
-            }
-        }
-        let running = if script.is_running() {
-            "running"
-        } else {
-            "idle"
-        };
-        line!(out, "   State = {running}");
     }
 }

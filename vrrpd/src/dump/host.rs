@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use netif::View;
-use vrrp_core::settings::{Family, TrackerKind, Transport};
+use keepalived_conf::InstanceDef;
+use netif::{Link, View};
+use vrrp_core::settings::{Family, Track, TrackerKind, Transport};
 
 use super::{Item, line};
 
@@ -19,7 +20,10 @@ pub(super) fn sockets(out: &mut String, items: &[Item<'_>]) {
             Transport::Multicast { .. } => None,
             Transport::Unicast { source, .. } => item.source.or(source),
         };
-        let key = (settings.interface.as_str(), settings.family, unicast);
+        // Adverts of a virtual interface that go out of the one below share its sockets.
+        let vmac = item.def.vmac.as_ref().filter(|vmac| !vmac.xmit_base);
+        let interface = vmac.map_or(settings.interface.as_str(), |vmac| &vmac.name);
+        let key = (interface, settings.family, unicast);
         if !pool.contains_key(&key) {
             order.push(key);
         }
@@ -41,6 +45,9 @@ pub(super) fn sockets(out: &mut String, items: &[Item<'_>]) {
                 line!(out, "   Address = {address}");
             }
         }
+        let mut members = pool.get(&key).into_iter().flatten();
+        let buffer = members.find_map(|item| item.def.receive_buffer);
+        line!(out, "   Rx buf size = {}", buffer.unwrap_or_default());
         line!(out, "   VRRP instances");
         for item in pool.get(&key).into_iter().flatten() {
             let settings = item.router.settings();
@@ -63,22 +70,38 @@ pub(super) fn interfaces(out: &mut String, view: &View, items: &[Item<'_>]) {
             found.map_or_else(|| "(none)".to_owned(), IpAddr::to_string)
         };
         line!(out, "   IPv4 address = {}", first(IpAddr::is_ipv4));
-        line!(out, "   IPv6 address = {}", first(IpAddr::is_ipv6));
+        line!(out, "   IPv6 address = {}", first(is_link_local));
+        let local = addresses.iter().filter(|address| is_link_local(address));
+        let more: Vec<&IpAddr> = local.skip(1).collect();
+        if !more.is_empty() {
+            line!(out, "   Additional IPv6 addresses :");
+            for address in more {
+                line!(out, "     {address}");
+            }
+        }
         if let Some(mac) = link.ethernet().filter(|_| !link.loopback) {
             let bytes = mac.map(|byte| format!("{byte:02x}"));
             line!(out, "   MAC = {}", bytes.join(":"));
+            line!(out, "   MAC broadcast = ff:ff:ff:ff:ff:ff");
         }
-        let mut state = vec![
-            if link.up { "UP" } else { "not UP" },
-            if link.running {
-                "RUNNING"
-            } else {
-                "not RUNNING"
-            },
+        let mut state = vec![standing(link)];
+        let flags = [
+            (link.loopback, "no broadcast"),
+            (link.loopback, "loopback"),
+            (!link.multicast, "no multicast"),
         ];
-        state.extend(link.loopback.then_some("loopback"));
-        state.extend((!link.multicast).then_some("no multicast"));
+        let on = flags.into_iter().filter(|(on, _)| *on);
+        state.extend(on.map(|(_, flag)| flag.to_owned()));
         line!(out, "   State = {}", state.join(", "));
+        if let Some(below) = below(&link.name, items) {
+            let base = view.link_by_name(below);
+            let state = base.map_or_else(|| "missing".to_owned(), standing);
+            line!(
+                out,
+                "   VMAC type private, underlying interface = {below}, state = {state}"
+            );
+            line!(out, "   I/f created by keepalived");
+        }
         line!(out, "   MTU = {}", link.mtu);
         let kind = if link.loopback {
             "LOOPBACK"
@@ -92,11 +115,41 @@ pub(super) fn interfaces(out: &mut String, view: &View, items: &[Item<'_>]) {
     }
 }
 
+fn is_link_local(address: &IpAddr) -> bool {
+    matches!(address, IpAddr::V6(address) if address.is_unicast_link_local())
+}
+
+fn standing(link: &Link) -> String {
+    let up = if link.up { "UP" } else { "not UP" };
+    let running = if link.running {
+        "RUNNING"
+    } else {
+        "not RUNNING"
+    };
+    format!("{up}, {running}")
+}
+
+/// The interface below, if this one is a router's virtual one.
+fn below<'a>(interface: &str, items: &[Item<'a>]) -> Option<&'a str> {
+    let defs = items.iter().map(|item| item.def);
+    let of = |def: &InstanceDef| def.vmac.as_ref().is_some_and(|it| it.name == interface);
+    let mut all = defs.filter(|def| of(def));
+    all.next().map(|def| def.settings.interface.as_str())
+}
+
 fn tracking(out: &mut String, interface: &str, items: &[Item<'_>]) {
     let mut titled = false;
     for item in items {
         let settings = item.router.settings();
-        let own = (settings.interface == interface).then_some(0);
+        let virtual_one = item.def.vmac.as_ref().map(|vmac| vmac.name.as_str());
+        let is_own = settings.interface == interface || virtual_one == Some(interface);
+        // What keepalived shows for `dont_track_primary`.
+        let weight = if settings.track_link == Track::No {
+            255
+        } else {
+            0
+        };
+        let own = is_own.then_some(weight);
         let tracked = settings
             .trackers
             .iter()

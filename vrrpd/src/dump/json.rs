@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use vrrp_core::State;
 use vrrp_core::settings::{AddressCheck, Auth, OnAdvert, Preempt, Track, TrackerKind};
 
-use super::{Item, MASKED, address, command, stamp};
+use super::{Item, MASKED, address, command, routes, stamp};
 
 pub(super) fn text(items: &[Item<'_>]) -> String {
     let routers: Vec<String> = items
@@ -92,8 +92,9 @@ fn data(item: &Item<'_>) -> String {
         u8::from(settings.address_check == AddressCheck::SkipSameMaster),
     );
     out.raw("strict_mode", u8::from(item.def.strict));
-    out.text("vmac_ifname", "");
-    out.text("ifp_ifname", &settings.interface);
+    let vmac = item.def.vmac.as_ref().map(|vmac| vmac.name.as_str());
+    out.text("vmac_ifname", vmac.unwrap_or_default());
+    out.text("ifp_ifname", vmac.unwrap_or(&settings.interface));
     out.raw("master_priority", master.map_or(0, |claim| claim.priority));
     out.raw(
         "last_transition",
@@ -152,11 +153,16 @@ fn data(item: &Item<'_>) -> String {
     }
     let set = router.state() == State::Master;
     let lines = |list: &[vrrp_core::settings::Address]| {
-        let lines: Vec<String> = list.iter().map(|item| address::text(item, set)).collect();
+        let lines: Vec<String> = list
+            .iter()
+            .map(|address| address::text(address, item.base(), set))
+            .collect();
         lines.into_iter()
     };
     out.list("vips", lines(&settings.addresses));
     out.list("evips", lines(&settings.excluded));
+    out.list("vroutes", item.def.routes.iter().map(routes::route));
+    out.list("vrules", item.def.rules.iter().map(routes::rule));
     let interfaces = settings.trackers.iter();
     let interfaces = interfaces.filter(|tracker| tracker.kind == TrackerKind::Interface);
     out.list("track_ifp", interfaces.map(|tracker| tracker.name.clone()));

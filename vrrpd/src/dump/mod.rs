@@ -8,7 +8,9 @@ mod data;
 mod global;
 mod host;
 mod json;
+mod routes;
 mod stats;
+mod trackers;
 
 use std::io::Write as _;
 use std::net::IpAddr;
@@ -18,7 +20,8 @@ use std::time::SystemTime;
 
 use daemonkit::syslog::Level;
 use keepalived_conf::InstanceDef;
-use netif::Kernel;
+use netif::{Kernel, Link};
+use vrrp_core::settings::Sense;
 use vrrp_core::{Counters, PeerView, State, Time, VirtualRouter};
 
 use crate::engine::Engine;
@@ -52,9 +55,19 @@ pub(crate) struct Item<'a> {
     pub(crate) undecided: usize,
     /// The commands of its scripts.
     pub(crate) commands: Vec<String>,
+    /// The interface its addresses are on, which is its virtual one where it has one.
+    pub(crate) link: Option<&'a Link>,
+    /// Its sync group.
+    pub(crate) group: Option<&'a str>,
 }
 
 impl Item<'_> {
+    /// Its virtual interface, and the interface below.
+    fn base(&self) -> Option<(&str, &str)> {
+        let vmac = self.def.vmac.as_ref()?;
+        Some((&vmac.name, &self.def.settings.interface))
+    }
+
     /// The master it obeys.
     fn master(&self) -> Option<(IpAddr, &PeerView)> {
         if self.router.state() != State::Backup {
@@ -121,10 +134,17 @@ fn stats_text<K: Kernel, W: Wire>(engine: &Engine<K, W>, now: Time) -> String {
 
 fn data_text<K: Kernel, W: Wire>(engine: &Engine<K, W>, now: Time) -> String {
     let items: Vec<Item<'_>> = engine.items((now, SystemTime::now())).collect();
-    let mut out = global::text(engine.config());
+    let config = engine.config();
+    let stands = |kind, name: &str| engine.standing(kind, name);
+    let mut out = global::text(config);
+    global::paces(&mut out, config);
+    routes::fixed(&mut out, config);
     data::topology(&mut out, &items);
     host::sockets(&mut out, &items);
-    data::scripts(&mut out, engine.scripts(), &items);
+    trackers::groups(&mut out, config, engine.group_states(), &items);
+    trackers::scripts(&mut out, engine.scripts(), &items);
+    trackers::files(&mut out, config, &stands, &items);
+    trackers::processes(&mut out, config, &stands, &items);
     host::interfaces(&mut out, engine.view(), &items);
     out
 }
@@ -183,6 +203,13 @@ pub(crate) fn command(argv: &[std::ffi::OsString]) -> String {
         .map(|word| format!("'{}'", word.to_string_lossy()))
         .collect();
     words.join(" ")
+}
+
+const fn reverse(sense: Sense) -> &'static str {
+    match sense {
+        Sense::Normal => "",
+        Sense::Reverse => " reverse",
+    }
 }
 
 const fn word(on: bool) -> &'static str {

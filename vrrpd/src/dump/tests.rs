@@ -2,9 +2,13 @@ use std::num::NonZeroU8;
 use std::time::{Duration as StdDuration, UNIX_EPOCH};
 
 use keepalived_conf::NotifyDef;
+use keepalived_conf::model::routes::{
+    HopDef, PROTOCOL_KEEPALIVED, Prefix, RouteDef, RouteKind, RouteMetrics, RouterPreference,
+    RuleAction, RuleDef,
+};
 use vrrp_core::settings::{
-    Address, Auth, Instance, OnAdvert, Peer, Preempt, SourceCheck, Tracker, TrackerKind, Transport,
-    Version,
+    Address, Auth, Family, Instance, OnAdvert, Peer, Preempt, SourceCheck, Tracker, TrackerKind,
+    Transport, Version,
 };
 use vrrp_core::{Duration, Event};
 
@@ -29,7 +33,7 @@ fn instance() -> Instance {
         kind: TrackerKind::Interface,
         name: "eth1".to_owned(),
         weight: 0,
-        sense: vrrp_core::settings::Sense::Normal,
+        sense: Sense::Normal,
     }];
     settings
 }
@@ -69,6 +73,8 @@ fn with<T>(settings: Instance, show: impl FnOnce(&[Item<'_>]) -> T) -> T {
         faults: 0,
         undecided: 0,
         commands: Vec::new(),
+        link: None,
+        group: None,
     }])
 }
 
@@ -266,6 +272,214 @@ fn addresses_are_shown_as_they_were_set() {
             "2001:db8::99/64 dev eth0 scope global preferred_lft forever set",
         ),
     ] {
-        assert_eq!(address::text(&item, true), expected);
+        assert_eq!(address::text(&item, None, true), expected);
     }
+}
+
+fn prefix(text: &str) -> Prefix {
+    let (address, length) = text.split_once('/').unwrap();
+    Prefix {
+        address: address.parse().unwrap(),
+        length: length.parse().unwrap(),
+    }
+}
+
+fn plain_route(kind: RouteKind, destination: &str) -> RouteDef {
+    RouteDef {
+        kind,
+        destination: prefix(destination),
+        from: None,
+        source: None,
+        gateway: None,
+        device: Some("eth0".to_owned()),
+        onlink: false,
+        hops: Vec::new(),
+        table: None,
+        vrf: None,
+        protocol: PROTOCOL_KEEPALIVED,
+        scope: None,
+        metric: None,
+        tos: 0,
+        realms: None,
+        expires: None,
+        preference: None,
+        ttl_propagate: None,
+        metrics: RouteMetrics::default(),
+        append: false,
+        tracked: true,
+        track_group: None,
+    }
+}
+
+/// Each line was written by keepalived 2.2.7 for such a route.
+#[test]
+fn routes_are_keepaliveds() {
+    let plain = plain_route(RouteKind::Unicast, "10.20.0.0/16");
+    let unicast = |change: &dyn Fn(&mut RouteDef)| {
+        let mut def = plain.clone();
+        change(&mut def);
+        def
+    };
+    let gateway = || "10.0.0.254".parse().ok();
+    for (def, expected) in [
+        (
+            unicast(&|def| {
+                def.gateway = gateway();
+                def.track_group = Some("tg".to_owned());
+            }),
+            "prepend 10.20.0.0/16 via inet 10.0.0.254 dev eth0 proto 18 track_group tg",
+        ),
+        (
+            unicast(&|def| {
+                def.destination = prefix("0.0.0.0/0");
+                def.gateway = gateway();
+                def.device = None;
+                def.tracked = false;
+            }),
+            "prepend 0.0.0.0/0 via inet 10.0.0.254 proto 18 no_track",
+        ),
+        (
+            unicast(&|def| {
+                def.append = true;
+                def.gateway = gateway();
+                def.onlink = true;
+                def.metrics.features = Some(1);
+                def.metrics.mtu = Some(1300);
+                def.metrics.locked = 1 << 2;
+                def.metrics.initcwnd = Some(10);
+                def.metrics.quickack = Some(1);
+            }),
+            "append 10.20.0.0/16 via inet 10.0.0.254 dev eth0 proto 18 onlink features ecn \
+             mtu lock 1300 initcwnd 10 quickack 1",
+        ),
+        (
+            unicast(&|def| {
+                let hop = |address: &str, weight| HopDef {
+                    gateway: address.parse().ok(),
+                    device: Some("eth0".to_owned()),
+                    weight: Some(weight),
+                    ..HopDef::default()
+                };
+                def.device = None;
+                def.tracked = false;
+                def.hops = vec![hop("10.0.0.7", 3), hop("10.1.0.7", 5)];
+            }),
+            "prepend 10.20.0.0/16 proto 18 nexthop via inet 10.0.0.7 dev eth0 weight 3 \
+             nexthop via inet 10.1.0.7 dev eth0 weight 5 no_track",
+        ),
+        (
+            unicast(&|def| {
+                def.destination = prefix("2001:db8:9::/48");
+                def.gateway = "fe80::7".parse().ok();
+                def.expires = Some(500);
+                def.preference = Some(RouterPreference::High);
+            }),
+            "prepend 2001:db8:9::/48 via inet6 fe80::7 dev eth0 proto 18 expires 500sec pref high",
+        ),
+        (
+            unicast(&|def| {
+                def.source = "10.1.0.1".parse().ok();
+                def.table = Some(12);
+                def.scope = Some(253);
+                def.metric = Some(5);
+            }),
+            "prepend 10.20.0.0/16 src 10.1.0.1 dev eth0 table 12 proto 18 scope 253 metric 5",
+        ),
+        (
+            plain_route(RouteKind::Local, "10.31.0.0/24"),
+            "add local 10.31.0.0/24 dev eth0 proto 18",
+        ),
+    ] {
+        assert_eq!(routes::route(&def), expected);
+    }
+}
+
+/// Each line was written by keepalived 2.2.7 for such a rule.
+#[test]
+fn rules_are_keepaliveds() {
+    let plain = RuleDef {
+        family: Family::V4,
+        inverted: false,
+        from: Some(prefix("10.30.0.0/16")),
+        to: None,
+        action: RuleAction::Table(100),
+        preference: 16384,
+        tos: 0,
+        mark: None,
+        realms: None,
+        input: None,
+        output: None,
+        suppress_prefix: None,
+        suppress_group: None,
+        tunnel: None,
+        users: None,
+        protocol: PROTOCOL_KEEPALIVED,
+        transport: None,
+        source_ports: None,
+        destination_ports: None,
+        tracked: true,
+        track_group: None,
+    };
+    let rule = |change: &dyn Fn(&mut RuleDef)| {
+        let mut def = plain.clone();
+        change(&mut def);
+        routes::rule(&def)
+    };
+    assert_eq!(
+        rule(&|_| {}),
+        "from 10.30.0.0/16 priority 16384 tos 0x0 protocol 18 lookup 100"
+    );
+    let marked = rule(&|def| {
+        def.from = None;
+        def.to = Some(prefix("10.31.0.0/16"));
+        def.preference = 77;
+        def.tos = 0x10;
+        def.mark = Some((5, Some(7)));
+        def.input = Some("eth0".to_owned());
+        def.output = Some("eth1".to_owned());
+        def.suppress_prefix = Some(8);
+        def.action = RuleAction::Table(9);
+    });
+    assert_eq!(
+        marked,
+        "from all to 10.31.0.0/16 priority 77 tos 0x10 fwmark 0x5/0x7 iif eth0 oif eth1 \
+         suppress_prefixlen 8 protocol 18 lookup 9"
+    );
+    let refused = rule(&|def| {
+        def.inverted = true;
+        def.transport = Some(6);
+        def.source_ports = Some((5, 9));
+        def.action = RuleAction::Prohibit;
+    });
+    assert_eq!(
+        refused,
+        "not from 10.30.0.0/16 priority 16384 tos 0x0 protocol 18 ipproto 6 sport 5-9 \
+         type prohibit"
+    );
+    let through = rule(&|def| {
+        def.users = Some((5, 9));
+        def.tunnel = Some(6);
+        def.realms = Some(4);
+        def.action = RuleAction::Goto(30_000);
+    });
+    assert_eq!(
+        through,
+        "from 10.30.0.0/16 priority 16384 tos 0x0 tunnel-id 6 uidrange 5-9 protocol 18 \
+         realms 0/4 goto 30000"
+    );
+}
+
+#[test]
+fn addresses_on_a_virtual_interface_name_the_one_below() {
+    let address = Address::new("10.0.0.120".parse().unwrap(), 24, "vrrp53");
+    let base = Some(("vrrp53", "eth0"));
+    assert_eq!(
+        address::text(&address, base, true),
+        "10.0.0.120/24 dev vrrp53@eth0 scope global set"
+    );
+    let elsewhere = Address::new("10.0.0.121".parse().unwrap(), 24, "eth1");
+    assert_eq!(
+        address::text(&elsewhere, base, false),
+        "10.0.0.121/24 dev eth1 scope global"
+    );
 }

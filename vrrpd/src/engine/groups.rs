@@ -23,6 +23,16 @@ pub(super) struct Group {
     orders: NotifyDef,
 }
 
+impl Group {
+    pub(super) fn name(&self) -> &str {
+        self.rules.name()
+    }
+
+    pub(super) const fn state(&self) -> State {
+        self.rules.state()
+    }
+}
+
 impl<K: Kernel, W: Wire> Engine<K, W> {
     /// Groups of the configuration in force; those that stay know how they stood.
     pub(super) fn regroup(&mut self) {

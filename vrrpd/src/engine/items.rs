@@ -4,9 +4,10 @@ use std::time::SystemTime;
 
 use keepalived_conf::{Config, NotifyDef};
 use netif::{Kernel, Link, View};
-use vrrp_core::settings::{Sense, Track};
-use vrrp_core::{Counters, Health, Notification, Time};
+use vrrp_core::settings::{Sense, Track, TrackerKind};
+use vrrp_core::{Counters, Health, Notification, Standing, State, Time};
 
+use super::groups::Group;
 use super::slot::Slot;
 use super::{Engine, Tracked};
 use crate::dump::{self, Item};
@@ -27,6 +28,16 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
     /// The scripts.
     pub(crate) fn scripts(&self) -> impl Iterator<Item = &Tracked> {
         self.scripts.iter()
+    }
+
+    /// How the sync groups stand, in the configuration's order.
+    pub(crate) fn group_states(&self) -> impl Iterator<Item = State> {
+        self.groups.iter().map(Group::state)
+    }
+
+    /// How a tracker stands, as far as it has been told.
+    pub(crate) fn standing(&self, kind: TrackerKind, name: &str) -> Option<Standing> {
+        self.standings.get(&(kind, name.to_owned())).copied()
     }
 
     /// Counters begin anew.
@@ -93,6 +104,14 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
                 + judged.iter().filter(|script| bad(script)).count(),
             undecided: judged.iter().filter(|(_, health)| health.is_none()).count(),
             commands: commands.collect(),
+            link: match &slot.def.vmac {
+                Some(vmac) => self.view.link_by_name(&vmac.name),
+                None => slot.link(&self.view),
+            },
+            group: slot
+                .group
+                .and_then(|at| self.groups.get(at))
+                .map(Group::name),
         }
     }
 
