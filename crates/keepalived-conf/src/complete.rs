@@ -310,14 +310,6 @@ fn resolve(
         );
         return None;
     }
-    if draft.fault_without_peer && draft.unicast && draft.peers.is_empty() {
-        unsupported(
-            pass,
-            "the instance is not started",
-            "it has no unicast peers and unicast_fault_no_peer",
-        );
-        return None;
-    }
     let global = &pass.draft.vrrp;
     settings.version = if version == 2 {
         Version::V2
@@ -380,7 +372,11 @@ fn resolve(
     settings.rules = any(!draft.rules.is_empty());
     settings.garp = garp(&draft.garp, global, draft.family());
     settings.lease = pass.draft.global.lease;
-    settings.track_link = track(draft.track_link);
+    let peerless = draft.fault_without_peer && draft.peers.is_empty();
+    settings.track_link = match peerless {
+        true => Track::Yes,
+        false => track(draft.track_link),
+    };
     settings.on_lower = match draft.lower_no_advert.unwrap_or(global.lower_no_advert) {
         true => OnAdvert::Silent,
         false => OnAdvert::Advertise,
@@ -413,6 +409,7 @@ fn resolve(
     Some(InstanceDef {
         settings,
         interface_present: draft.interface_present,
+        peerless,
         routes: draft.routes.clone(),
         rules: draft.rules.clone(),
         notify: groups::notify(&draft.notify, &pass.draft.global),

@@ -81,6 +81,8 @@ pub struct InstanceDef {
     pub settings: Instance,
     /// Whether its interface was there when the file was read.
     pub interface_present: bool,
+    /// `unicast_fault_no_peer` and no peers: it stays in FAULT.
+    pub peerless: bool,
     /// `virtual_routes`: in force while it is MASTER.
     pub routes: Vec<RouteDef>,
     /// `virtual_rules`, likewise.
@@ -111,6 +113,7 @@ impl InstanceDef {
         Self {
             settings,
             interface_present: true,
+            peerless: false,
             routes: Vec::new(),
             rules: Vec::new(),
             notify: NotifyDef::default(),

@@ -1,7 +1,6 @@
 use std::num::NonZeroU8;
 use std::time::{Duration as StdDuration, UNIX_EPOCH};
 
-use keepalived_conf::NotifyDef;
 use keepalived_conf::model::routes::{
     HopDef, PROTOCOL_KEEPALIVED, Prefix, RouteDef, RouteKind, RouteMetrics, RouterPreference,
     RuleAction, RuleDef,
@@ -16,7 +15,7 @@ use super::*;
 
 /// The instance whose files keepalived 2.2.7 wrote, but for what cannot be equal: the
 /// password, and whether a higher advert is answered.
-fn instance() -> Instance {
+pub(super) fn instance() -> Instance {
     let vrid = NonZeroU8::new(54).unwrap();
     let mut settings = Instance::new("D", "eth0", vrid);
     settings.priority = NonZeroU8::new(90).unwrap();
@@ -39,21 +38,8 @@ fn instance() -> Instance {
 }
 
 /// Shows a router that has just become master.
-fn with<T>(settings: Instance, show: impl FnOnce(&[Item<'_>]) -> T) -> T {
-    let def = InstanceDef {
-        settings: settings.clone(),
-        interface_present: true,
-        routes: Vec::new(),
-        rules: Vec::new(),
-        notify: NotifyDef::default(),
-        vmac: None,
-        accept: true,
-        strict: false,
-        promote_secondaries: false,
-        receive_buffer: None,
-        smtp_alert: false,
-        span: None,
-    };
+pub(super) fn with<T>(settings: Instance, show: impl FnOnce(&[Item<'_>]) -> T) -> T {
+    let def = InstanceDef::new(settings.clone());
     let source = "10.0.0.1".parse().ok();
     let mut router = VirtualRouter::new(settings);
     router.handle(Time(0), Event::Source(source));
@@ -137,6 +123,29 @@ fn data_is_keepaliveds_byte_for_byte() {
         moment(3_000_404)
     );
     assert_eq!(text, expected);
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_written_is_one_warning() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("missing").join("keepalived.data");
+    let log = Log::in_memory();
+    write_aside(&log, &path, "text".to_owned());
+    let deadline = std::time::Instant::now() + StdDuration::from_secs(20);
+    let lines = loop {
+        log.flush();
+        let lines = log.take_lines();
+        if !lines.is_empty() {
+            break lines;
+        }
+        assert!(std::time::Instant::now() < deadline);
+        tokio::task::yield_now().await;
+    };
+    let start = format!("Cannot write {}: ", path.display());
+    assert!(
+        lines.len() == 1 && lines.iter().all(|line| line.starts_with(&start)),
+        "{lines:?}"
+    );
 }
 
 #[test]

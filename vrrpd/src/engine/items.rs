@@ -47,18 +47,27 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
         }
     }
 
-    /// Has the FIFOs told once more how everything stands.
+    /// Has the FIFOs told once more how everything stands: the groups first, as at a start.
     pub(crate) fn repeat_states(&mut self) {
-        for slot in &self.slots {
-            let state = Notification::Entered(slot.router.state());
-            let Some(occasion) = Occasion::of(state) else {
+        let groups = self.groups.iter().map(|group| {
+            let party = Party::Group(group.name().to_owned());
+            (party, group.state(), 0)
+        });
+        let slots = self.slots.iter().map(|slot| {
+            let party = Party::Instance(slot.name().to_owned());
+            let router = &slot.router;
+            (party, router.state(), router.effective_priority())
+        });
+        for (party, state, priority) in groups.chain(slots) {
+            let Some(occasion) = Occasion::of(Notification::Entered(state)) else {
                 continue;
             };
             self.notices.push(Notice {
-                party: Party::Instance(slot.name().to_owned()),
+                party,
+                // No script is run again for it.
                 orders: NotifyDef::default(),
                 occasion,
-                priority: slot.router.effective_priority(),
+                priority,
             });
         }
     }

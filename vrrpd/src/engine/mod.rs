@@ -662,7 +662,7 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
             return;
         };
         let ground = Ground {
-            usable: link_usable && slot.retry.is_none(),
+            usable: link_usable && slot.retry.is_none() && !slot.def.peerless,
             source,
         };
         let before = slot.told.replace(ground.clone());

@@ -114,7 +114,12 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
             Action::Notify { what, priority } => self.notify(index, what, priority),
             Action::Log(line) => {
                 self.guard_for(index, &line);
-                self.log_line(now, &line, cause);
+                let slot = self.slots.get(index);
+                // Why it is at fault was said when the file was read; its interface is not down.
+                let said = slot.is_some_and(|slot| slot.def.peerless) && is_start_fault(&line);
+                if !said {
+                    self.log_line(now, &line, cause);
+                }
             }
         }
     }
@@ -350,6 +355,16 @@ fn record(recorder: &mut Recorder, slot: &mut Slot, now: Time, event: Event) -> 
         recorder.gone(number);
     }
     did
+}
+
+const fn is_start_fault(line: &LogLine) -> bool {
+    matches!(
+        line,
+        LogLine::Instance {
+            what: InstanceLine::StartFault(_),
+            ..
+        }
+    )
 }
 
 /// What a trace calls an event: settings and packets carry the password.

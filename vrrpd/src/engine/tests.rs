@@ -253,20 +253,7 @@ fn script() -> ScriptDef {
 fn config(settings: Instance) -> Config {
     Config {
         scripts: vec![script()],
-        instances: vec![InstanceDef {
-            settings,
-            interface_present: true,
-            routes: Vec::new(),
-            rules: Vec::new(),
-            notify: NotifyDef::default(),
-            vmac: None,
-            accept: true,
-            strict: false,
-            promote_secondaries: false,
-            receive_buffer: None,
-            smtp_alert: false,
-            span: None,
-        }],
+        instances: vec![InstanceDef::new(settings)],
         ..Config::default()
     }
 }
@@ -337,6 +324,21 @@ fn leftovers_go_and_the_hosts_own_addresses_stay() {
     host.begin();
     assert!(!host.holds_vip());
     assert_eq!(host.kernel.addresses().len(), 1);
+}
+
+#[test]
+fn a_router_without_peers_that_must_have_some_stays_at_fault() {
+    let mut config = reference();
+    config.instances[0].peerless = true;
+    let mut host = Host::new(config);
+    host.pass(10_000);
+    assert_eq!(host.state(), State::Fault);
+    assert_eq!(host.sent().len(), 0);
+    let lines = host.lines();
+    assert!(
+        !lines.iter().any(|line| line.contains("ens160 down")),
+        "{lines:?}"
+    );
 }
 
 #[test]

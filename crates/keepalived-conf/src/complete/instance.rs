@@ -140,7 +140,7 @@ fn authentication(pass: &mut Pass<'_>, draft: &mut InstanceDraft, strict: bool, 
 
 fn transport(pass: &mut Pass<'_>, draft: &mut InstanceDraft) {
     let name = &draft.name;
-    if draft.unicast && draft.peers.is_empty() {
+    if (draft.unicast || draft.fault_without_peer) && draft.peers.is_empty() {
         if draft.fault_without_peer {
             pass.log(format!(
                 "({name}) Cannot use unicast without any peers - going to fault state"
