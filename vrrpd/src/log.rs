@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use daemonkit::syslog::{
@@ -47,6 +48,8 @@ pub(crate) struct Log {
     detail: bool,
     backlog: RefCell<Backlog>,
     pause: Cell<Duration>,
+    /// Lines of threads that write files, and the end that they get.
+    aside: (Sender<String>, Receiver<String>),
     #[cfg(test)]
     memory: RefCell<Vec<String>>,
 }
@@ -105,6 +108,7 @@ impl Log {
             detail: settings.detail,
             backlog: RefCell::new(Backlog::new(BACKLOG)),
             pause: Cell::new(SHORTEST_PAUSE),
+            aside: channel(),
             #[cfg(test)]
             memory: RefCell::default(),
         }
@@ -140,8 +144,17 @@ impl Log {
         (!self.backlog.borrow().is_empty()).then(|| self.pause.get())
     }
 
-    /// Tries again to send what waits. A log that takes nothing is asked ever more seldom.
+    /// For threads: warnings that the loop writes at its next turn.
+    pub(crate) fn aside(&self) -> Sender<String> {
+        self.aside.0.clone()
+    }
+
+    /// Writes what threads said, and tries again to send what waits. A log that takes
+    /// nothing is asked ever more seldom.
     pub(crate) fn flush(&self) {
+        while let Ok(line) = self.aside.1.try_recv() {
+            self.write(Voice::Vrrp, Level::Warning, &line);
+        }
         let mut backlog = self.backlog.borrow_mut();
         if backlog.is_empty() {
             return;

@@ -1,6 +1,6 @@
 //! What the host has for the virtual routers: sockets and interfaces.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use keepalived_conf::InstanceDef;
@@ -58,12 +58,18 @@ pub(super) fn sockets(out: &mut String, items: &[Item<'_>]) {
 
 pub(super) fn interfaces(out: &mut String, view: &View, items: &[Item<'_>]) {
     line!(out, "------< Interfaces >------");
+    let settings = items.iter().map(|item| item.router.settings());
+    let virtual_addresses: BTreeSet<IpAddr> = settings
+        .flat_map(|settings| settings.addresses.iter().chain(&settings.excluded))
+        .map(|address| address.address)
+        .collect();
     for link in view.links() {
         line!(out, " Name = {}", link.name);
         line!(out, "   index = {}", link.index);
         let addresses: Vec<IpAddr> = view
             .addresses(link.index)
             .map(|address| address.key.addr)
+            .filter(|address| !virtual_addresses.contains(address))
             .collect();
         let first = |wanted: fn(&IpAddr) -> bool| {
             let found = addresses.iter().find(|address| wanted(address));
@@ -93,6 +99,10 @@ pub(super) fn interfaces(out: &mut String, view: &View, items: &[Item<'_>]) {
         let on = flags.into_iter().filter(|(on, _)| *on);
         state.extend(on.map(|(_, flag)| flag.to_owned()));
         line!(out, "   State = {}", state.join(", "));
+        line!(out, "   Seen up = {}", u8::from(link.up));
+        line!(out, "   Delayed state change running = false");
+        line!(out, "   Up debounce timer = 0us");
+        line!(out, "   Down debounce timer = 0us");
         if let Some(below) = below(&link.name, items) {
             let base = view.link_by_name(below);
             let state = base.map_or_else(|| "missing".to_owned(), standing);
@@ -111,7 +121,26 @@ pub(super) fn interfaces(out: &mut String, view: &View, items: &[Item<'_>]) {
             "UNKNOWN"
         };
         line!(out, "   HW Type = {kind}");
+        line!(out, "   NIC netlink status update");
         tracking(out, &link.name, items);
+    }
+    let own = items.iter().map(|item| &item.router.settings().interface);
+    let missing: BTreeSet<&String> = own
+        .filter(|name| !name.is_empty() && view.link_by_name(name).is_none())
+        .collect();
+    for name in missing {
+        line!(out, " Name = {name}");
+        line!(out, "   index = 0 (deleted)");
+        line!(out, "   IPv4 address = (none)");
+        line!(out, "   IPv6 address = (none)");
+        line!(
+            out,
+            "   State = not UP, not RUNNING, no broadcast, no multicast"
+        );
+        line!(out, "   Seen up = 0");
+        line!(out, "   MTU = 0");
+        line!(out, "   HW Type = UNKNOWN (0)");
+        tracking(out, name, items);
     }
 }
 

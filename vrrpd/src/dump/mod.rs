@@ -15,7 +15,7 @@ mod trackers;
 use std::io::Write as _;
 use std::net::IpAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use daemonkit::syslog::Level;
@@ -88,9 +88,11 @@ pub(crate) fn data<K: Kernel, W: Wire>(engine: &Engine<K, W>, now: Time, log: &L
         Level::Info,
         &format!("Printing parent data for process({pid}) on signal"),
     );
-    write_aside(PARENT_DATA, global::text(engine.config()));
+    write_aside(log, Path::new(PARENT_DATA), global::text(engine.config()));
     log.info(&format!("Printing VRRP data for process({pid}) on signal"));
-    write_aside(DATA, data_text(engine, now));
+    let global = &engine.config().global;
+    let path = place(global.state_dump_file.as_ref(), DATA);
+    write_aside(log, path, data_text(engine, now));
 }
 
 /// `-d`: the same, to the log.
@@ -104,7 +106,9 @@ pub(crate) fn to_log<K: Kernel, W: Wire>(engine: &Engine<K, W>, now: Time, log: 
 pub(crate) fn stats<K: Kernel, W: Wire>(engine: &Engine<K, W>, now: Time, log: &Log) {
     let pid = std::process::id();
     log.info(&format!("Printing VRRP stats for process({pid}) on signal"));
-    write_aside(STATS, stats_text(engine, now));
+    let global = &engine.config().global;
+    let path = place(global.stats_dump_file.as_ref(), STATS);
+    write_aside(log, path, stats_text(engine, now));
 }
 
 /// STATS_CLEAR: the counters, which begin anew.
@@ -113,7 +117,9 @@ pub(crate) fn clear_stats<K: Kernel, W: Wire>(engine: &mut Engine<K, W>, now: Ti
     log.info(&format!(
         "Printing and clearing VRRP stats for process({pid}) on signal"
     ));
-    write_aside(STATS, stats_text(engine, now));
+    let global = &engine.config().global;
+    let path = place(global.stats_dump_file.as_ref(), STATS);
+    write_aside(log, path, stats_text(engine, now));
     engine.clear_counters();
 }
 
@@ -124,7 +130,9 @@ pub(crate) fn json<K: Kernel, W: Wire>(engine: &Engine<K, W>, now: Time, log: &L
         "Printing VRRP as json for process({pid}) on signal"
     ));
     let items: Vec<Item<'_>> = engine.items((now, SystemTime::now())).collect();
-    write_aside(JSON, json::text(&items));
+    let global = &engine.config().global;
+    let path = place(global.json_dump_file.as_ref(), JSON);
+    write_aside(log, path, json::text(&items));
 }
 
 fn stats_text<K: Kernel, W: Wire>(engine: &Engine<K, W>, now: Time) -> String {
@@ -150,20 +158,31 @@ fn data_text<K: Kernel, W: Wire>(engine: &Engine<K, W>, now: Time) -> String {
 }
 
 /// Writes on a helper thread: a slow disk must not hold adverts up.
-fn write_aside(path: &'static str, text: String) {
+fn write_aside(log: &Log, path: &Path, text: String) {
+    let (path, warnings) = (path.to_owned(), log.aside());
     tokio::task::spawn_blocking(move || {
-        // The directory is everybody's: an old file goes first, and what somebody
-        // puts in its place in the meantime is not followed.
-        let _ = std::fs::remove_file(Path::new(path));
-        let file = std::fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(path);
-        if let Ok(mut file) = file {
-            let _ = file.write_all(text.as_bytes());
+        if let Err(error) = write_file(&path, &text) {
+            // Nobody listens only when the daemon ends.
+            let _ = warnings.send(format!("Cannot write {}: {error}", path.display()));
         }
     });
+}
+
+fn write_file(path: &Path, text: &str) -> std::io::Result<()> {
+    // The directory is everybody's: an old file goes first, and what somebody
+    // puts in its place in the meantime is not followed.
+    let _ = std::fs::remove_file(path);
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
+    file.write_all(text.as_bytes())
+}
+
+/// The place that the configuration names, or keepalived's own.
+fn place<'a>(named: Option<&'a PathBuf>, usual: &'a str) -> &'a Path {
+    named.map_or_else(|| Path::new(usual), PathBuf::as_path)
 }
 
 /// Appends a line; writing to a string cannot fail.
@@ -220,5 +239,7 @@ const fn yes(on: bool) -> &'static str {
     if on { "yes" } else { "no" }
 }
 
+#[cfg(test)]
+mod exporter;
 #[cfg(test)]
 mod tests;
