@@ -5,7 +5,7 @@ use std::num::{NonZeroU8, NonZeroU32};
 use std::task::{Context, Poll, Waker};
 
 use keepalived_conf::env::Credentials;
-use keepalived_conf::{InstanceDef, NotifyDef, ScriptDef};
+use keepalived_conf::{InstanceDef, ScriptDef};
 use netif::{AddressKey, AddressSpec, Fake, FakeHandle};
 use osys::vrrp_socket::Listen;
 use vrrp_core::State;
