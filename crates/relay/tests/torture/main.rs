@@ -25,6 +25,7 @@ mod rig;
 mod tally;
 mod verdict;
 
+use std::sync::LazyLock;
 use std::thread;
 use std::time::Duration;
 
@@ -73,6 +74,7 @@ impl Torture {
     /// Plays the run over a relay set up by `change`. `None` if the environment asked for another
     /// number of connections, for then nothing can be said of what has to be covered.
     fn run(self, change: impl FnOnce(&mut Setup)) -> Option<Outcome> {
+        LazyLock::force(&verdict::FORGOTTEN_BEFORE);
         let only = number("RELAY_ONLY");
         let count = if only.is_some() {
             1000
