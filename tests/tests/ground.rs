@@ -335,3 +335,49 @@ fn what_a_killed_router_dropped_is_let_through() -> Result<()> {
     ensure!(answer(client, VIP)? == Answer::Refusal);
     Ok(())
 }
+
+/// Everything waits for the first and comes before the second.
+fn start_and_end(whose: Implementation) -> Result<()> {
+    let scripts = "\
+global_defs {
+    script_user root
+    enable_script_security
+    startup_script \"/usr/bin/touch /tmp/started\"
+    shutdown_script \"/usr/bin/ls /nowhere\"
+}";
+    let mut ground = Ground::new()?;
+    ground.start("r1", whose, &conf(150, scripts, ""))?;
+    ground.wait("r1", &[VIP], true)?;
+    let host = ground.host("r1")?;
+    host.read("/tmp/started").context("it was not run")?;
+    let router = ground.routers.first().context("no router")?;
+    router.signal(SIGTERM)?;
+    router.wait(LIMIT)?;
+    let lines = [
+        "Running startup script /usr/bin/touch",
+        "startup script script succeeded",
+        "Startup complete",
+        "Stopping",
+        "Running shutdown script /usr/bin/ls",
+        "shutdown script script failed, status 2",
+        "Stopped Keepalived",
+    ];
+    wait::until("the last line", LIMIT, || {
+        (!host.log().containing("Stopped Keepalived").is_empty()).then_some(())
+    })?;
+    let log = host.log().messages();
+    let place = |line: &&str| log.iter().position(|message| message.text.contains(line));
+    let places: Option<Vec<usize>> = lines.iter().map(place).collect();
+    ensure!(places.is_some_and(|places| places.is_sorted()), "{log:?}");
+    Ok(())
+}
+
+#[test]
+fn scripts_of_start_and_end_are_waited_for() -> Result<()> {
+    start_and_end(Ours)
+}
+
+#[test]
+fn scripts_of_start_and_end_are_waited_for_by_the_original() -> Result<()> {
+    start_and_end(Original)
+}

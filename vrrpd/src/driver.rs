@@ -1,6 +1,7 @@
 //! The loop: one thread, one timer, and nothing in it that waits for anything but
 //! the next thing to happen.
 
+use std::cell::RefCell;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
@@ -12,7 +13,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio::task::coop::unconstrained;
 use tokio::time::Instant;
-use vrrp_core::Time;
+use vrrp_core::{Duration, Time};
 use vrrp_proto::Datagram;
 
 use crate::dump;
@@ -164,7 +165,12 @@ pub(crate) struct Driver {
     pub(crate) dump_at_start: bool,
     /// A reload was asked for while one was under way.
     pub(crate) reload_again: bool,
+    /// What is to be run once it has ended.
+    pub(crate) at_end: AtEnd,
 }
+
+/// A script that is run once all else has ended, and how long it may take.
+pub(crate) type AtEnd = Rc<RefCell<Option<(keepalived_conf::Command, Duration)>>>;
 
 impl Driver {
     /// Runs until a signal says to stop; the result is the exit code.
@@ -215,7 +221,11 @@ impl Driver {
             }
             for command in inbox.commands {
                 match command {
-                    Command::Stop => return self.stop().await,
+                    Command::Stop => {
+                        let script = &self.engine.config().global.shutdown_script;
+                        self.at_end.borrow_mut().clone_from(script);
+                        return self.stop().await;
+                    }
                     Command::Reload => self.begin_reload(),
                     Command::Data => dump::data(&self.engine, now, &self.log),
                     Command::Stats => dump::stats(&self.engine, now, &self.log),

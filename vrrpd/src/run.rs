@@ -1,5 +1,6 @@
 //! From the command line to the running loop, and from its end to the exit code.
 
+use std::cell::RefCell;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -7,18 +8,19 @@ use std::rc::Rc;
 use anyhow::Context as _;
 use daemonkit::pidfile;
 use daemonkit::syslog::{Facility, Level};
-use keepalived_conf::{GlobalDefs, Loaded, Options as ConfigOptions, Process, Start};
+use keepalived_conf::{Command, GlobalDefs, Loaded, Options as ConfigOptions, Process, Start};
 use netif::RtNetlink;
 use osys::process::Fork;
+use vrrp_core::Duration;
 
 use crate::cli::Options;
-use crate::driver::{Clock, Driver, Signals};
+use crate::driver::{AtEnd, Clock, Driver, Signals};
 use crate::engine::{Engine, Switches};
 use crate::log::{Log, LogSettings, Voice};
 use crate::notify::Notifier;
 use crate::record::Recorder;
 use crate::reload::{self, Source};
-use crate::script::runner::Runner;
+use crate::script::runner::{End, Job, Runner};
 use crate::track::{Report, Trackers, Watched};
 use crate::wire::RawWire;
 use crate::{host, version};
@@ -119,6 +121,9 @@ fn serve(
             return FATAL;
         }
     }
+    if let Some(script) = &global.startup_script {
+        run_to_end("startup", script, log);
+    }
     // Before the process takes its priorities on: scripts run with ordinary ones.
     let runner = match Runner::start() {
         Ok(runner) => runner,
@@ -130,16 +135,59 @@ fn serve(
     };
     let host = host::Settings::new(options).with(global);
     host.apply(&host::Settings::default(), log);
-    let code = match work(options, source, loaded, host, runner, log) {
+    let at_end = Rc::new(RefCell::new(global.shutdown_script.clone()));
+    let code = match work(options, source, loaded, host, runner, log, &at_end) {
         Ok(code) => code,
         Err(error) => {
             log.write(Voice::Vrrp, Level::Err, &format!("{error:#}"));
             FATAL
         }
     };
+    if let Some(script) = &*at_end.borrow() {
+        run_to_end("shutdown", script, log);
+    }
     pidfile::remove(&pid_files.vrrp, pid);
     pidfile::remove(&pid_files.parent, pid);
     code
+}
+
+/// Runs a script of start or end, which everything else waits for: but for so long.
+fn run_to_end(what: &str, (command, limit): &(Command, Duration), log: &Log) {
+    let say = |level, text: &str| log.write(Voice::Parent, level, text);
+    let path = command.argv.first().map(|word| word.display().to_string());
+    let path = path.unwrap_or_default();
+    say(Level::Info, &format!("Running {what} script {path}"));
+    let job = Job {
+        ticket: 0,
+        argv: command.argv.clone(),
+        user: command.user.clone(),
+        timeout: limit.to_std(),
+    };
+    let end = Runner::start().ok().and_then(|mut runner| {
+        runner.run(job).ok()?;
+        runner.wait().map(|report| report.end)
+    });
+    match end {
+        Some(End::Exited(0)) => say(Level::Info, &format!("{what} script script succeeded")),
+        Some(End::Exited(status)) => {
+            let line = format!("{what} script script failed, status {status}");
+            say(Level::Warning, &line);
+        }
+        Some(End::TimedOut | End::Gone) => {
+            say(Level::Warning, &format!("{what} script timed out"));
+        }
+        Some(End::Signalled(signal)) => {
+            let line = format!("{what} script terminated due to signal {signal}");
+            say(Level::Warning, &line);
+        }
+        Some(End::NotStarted(reason)) => {
+            say(
+                Level::Warning,
+                &format!("{what} script cannot be started: {reason}"),
+            );
+        }
+        None => say(Level::Warning, &format!("{what} script cannot be started")),
+    }
 }
 
 fn work(
@@ -149,6 +197,7 @@ fn work(
     host: host::Settings,
     runner: Runner,
     log: &Rc<Log>,
+    at_end: &AtEnd,
 ) -> anyhow::Result<u8> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -233,6 +282,7 @@ fn work(
             host,
             dump_at_start: options.dump_conf,
             reload_again: false,
+            at_end: Rc::clone(at_end),
         };
         Ok(driver.run().await)
     });

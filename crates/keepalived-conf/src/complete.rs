@@ -37,6 +37,7 @@ const MAX_ADDRESSES: usize = 255;
 
 /// The model, and what a daemon does with it.
 pub(crate) fn complete(pass: &mut Pass<'_>) -> (Option<Config>, Start) {
+    scripts::at_start_and_end(pass);
     if !pass.draft.missing_interface {
         return whole(pass);
     }

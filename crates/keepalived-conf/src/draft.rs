@@ -24,6 +24,9 @@ pub(crate) struct Draft {
     pub(crate) track_files: Vec<FileDraft>,
     /// Commands of `notify_fifo_script` and `vrrp_notify_fifo_script`.
     pub(crate) fifo_scripts: [Option<Command>; 2],
+    /// `startup_script` and `shutdown_script`, and how many seconds each may take.
+    pub(crate) start_scripts: [Option<Command>; 2],
+    pub(crate) start_timeouts: [Option<u32>; 2],
     pub(crate) bfd_instances: Vec<String>,
     pub(crate) track_groups: Vec<TrackGroupDef>,
     /// Something named an interface that does not exist.

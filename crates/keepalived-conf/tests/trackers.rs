@@ -401,3 +401,25 @@ fn garp_group_is_answered_as_the_original_does() {
         check(&format!("garp_group {{\n{inner}\n}}\n"), "", expected);
     }
 }
+
+#[test]
+fn scripts_of_start_and_end_are_answered_as_the_original_does() {
+    let cases: [(&str, &[&str]); 3] = [
+        ("shutdown_script", &["(Line 2) shutdown script missing"]),
+        (
+            "startup_script /bin/true\n startup_script /bin/false",
+            &["(Line 3) startup script already specified"],
+        ),
+        (
+            "startup_script_timeout 1001",
+            &["(Line 2) startup_script_timeout '1001' must be in [1, 1000] - ignoring"],
+        ),
+    ];
+    for (inner, expected) in cases {
+        check(
+            &format!("global_defs {{\n {inner}\n enable_script_security\n}}\n"),
+            "",
+            expected,
+        );
+    }
+}

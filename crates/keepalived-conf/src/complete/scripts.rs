@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 
+use vrrp_core::time::Duration;
+
 use crate::env::Credentials;
 use crate::pass::Pass;
 use crate::security::{Judgement, judge};
@@ -97,6 +99,62 @@ pub(super) fn check(pass: &mut Pass<'_>) -> BTreeMap<String, Vec<OsString>> {
         ));
     }
     ready
+}
+
+/// How long a start or end script may take if nothing is said.
+const START_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Takes over the scripts of start and end that can be run.
+pub(super) fn at_start_and_end(pass: &mut Pass<'_>) {
+    let secure = pass.draft.global.script_security;
+    let mut exposed = false;
+    let mut ready = [None, None];
+    let scripts = std::mem::take(&mut pass.draft.start_scripts);
+    let timeouts = pass.draft.start_timeouts;
+    for ((slot, command), seconds) in ready.iter_mut().zip(scripts).zip(timeouts) {
+        let Some(mut command) = command else {
+            continue;
+        };
+        let Some(program) = command.argv.first_mut() else {
+            continue;
+        };
+        let shown = program.display().to_string();
+        match judge(pass.env, program, &command.user) {
+            Judgement::Fine(_) | Judgement::Redirection => {}
+            Judgement::Searched(path) => *program = path.into_os_string(),
+            Judgement::NotFound => {
+                pass.log(format!(
+                    "Script {shown} cannot be accessed - No such file or directory"
+                ));
+                continue;
+            }
+            Judgement::NotExecutable(path) => {
+                let (path, user) = (path.display(), command.user);
+                pass.log(format!(
+                    "WARNING - script '{path}' is not executable for uid:gid {}:{} - disabling.",
+                    user.uid, user.gid
+                ));
+                continue;
+            }
+            Judgement::Insecure(_) | Judgement::NoFile if secure => {
+                pass.log(format!("Disabling script {shown} due to insecure"));
+                continue;
+            }
+            Judgement::Insecure(_) | Judgement::NoFile => {}
+        }
+        exposed = true;
+        let limit = seconds.map_or(START_TIMEOUT, |seconds| Duration::from_secs(seconds.into()));
+        *slot = Some((command, limit));
+    }
+    if exposed && !secure {
+        pass.findings.insecure = true;
+        pass.say_security(
+            "SECURITY VIOLATION - start/shutdown scripts are being executed but script_security not enabled.",
+        );
+    }
+    let [startup, shutdown] = ready;
+    pass.draft.global.startup_script = startup;
+    pass.draft.global.shutdown_script = shutdown;
 }
 
 /// Takes a script out of every instance.

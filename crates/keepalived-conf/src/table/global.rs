@@ -342,29 +342,29 @@ pub(super) const ROWS: &[Row] = &[
     Row::refused("smtp_alert_vrrp", "[BOOL]", other::smtp_alert, MAIL),
     Row::refused("smtp_alert_checker", "[BOOL]", other::smtp_alert, MAIL),
     Row::accepted("no_email_faults", "", nothing, MAIL),
-    Row::refused(
+    Row::full(
         "startup_script",
         "COMMAND [USER [GROUP]]",
-        nothing,
-        "no script is run at start",
+        other::start_script,
+        "run before the instances start, which wait for it",
     ),
-    Row::refused(
+    Row::full(
         "startup_script_timeout",
         "SECONDS",
         other::script_timeout,
-        "no script is run at start",
+        "the most time it may take; 10 s unless given",
     ),
-    Row::refused(
+    Row::full(
         "shutdown_script",
         "COMMAND [USER [GROUP]]",
-        nothing,
-        "no script is run at the end",
+        other::start_script,
+        "run once all else has ended",
     ),
-    Row::refused(
+    Row::full(
         "shutdown_script_timeout",
         "SECONDS",
         other::script_timeout,
-        "no script is run at the end",
+        "the most time it may take; 10 s unless given",
     ),
     Row::full(
         "notify_fifo",

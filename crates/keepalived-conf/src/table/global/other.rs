@@ -6,13 +6,15 @@ use std::path::PathBuf;
 use vrrp_core::settings::Lease;
 
 use crate::draft::ScriptUser;
+use crate::env::Credentials;
+use crate::model::Command;
 use crate::number::{boolean, signed, unsigned};
 use crate::pass::Pass;
 use crate::reader::IncludeCheck;
 use crate::security;
 use crate::text::Line;
 
-use super::super::Handled;
+use super::super::{Handled, script};
 
 /// A keyword whose parameter must be there and is not looked at.
 pub(super) fn one_word(pass: &mut Pass<'_>, line: &Line) -> Handled {
@@ -254,22 +256,54 @@ pub(super) fn smtp_timeout(pass: &mut Pass<'_>, line: &Line) -> Handled {
     Ok(())
 }
 
+/// `startup` or `shutdown`, and its place among the two.
+fn start_or_end(line: &Line, rest: &str) -> (String, usize) {
+    let keyword = line.words.first().map(|word| word.text().into_owned());
+    let keyword = keyword.unwrap_or_default();
+    let what = keyword.trim_end_matches(rest).to_owned();
+    let place = usize::from(what == "shutdown");
+    (what, place)
+}
+
+/// `startup_script` and `shutdown_script`: run as the superuser unless another user is named.
+pub(super) fn start_script(pass: &mut Pass<'_>, line: &Line) -> Handled {
+    let (what, place) = start_or_end(line, "_script");
+    if line.words.len() < 2 {
+        pass.complain(format!("{what} script missing"));
+        return Ok(());
+    }
+    let known = pass.draft.start_scripts.get(place);
+    if known.is_some_and(Option::is_some) {
+        pass.complain(format!("{what} script already specified"));
+        return Ok(());
+    }
+    let argv = script::command_of(pass, line).filter(|argv| !argv.is_empty());
+    let user = match line.words.len() {
+        2 => Some(Credentials::ROOT),
+        _ => security::credentials(pass, line, 2),
+    };
+    match (argv, user, pass.draft.start_scripts.get_mut(place)) {
+        (Some(argv), Some(user), Some(slot)) => *slot = Some(Command { argv, user }),
+        _ => pass.complain(format!("Invalid {what} script")),
+    }
+    Ok(())
+}
+
 pub(super) fn script_timeout(pass: &mut Pass<'_>, line: &Line) -> Handled {
-    let keyword = line
-        .words
-        .first()
-        .map(|word| word.text().into_owned())
-        .unwrap_or_default();
-    let what = keyword.trim_end_matches("_script_timeout").to_owned();
+    let (what, place) = start_or_end(line, "_script_timeout");
     let Some(word) = line.words.get(1) else {
         pass.complain(format!("{what}_script_timeout requires value"));
         return Ok(());
     };
     let text = word.text();
-    if pass.number(unsigned(&text, 1, 1000)).is_none() {
+    let seconds = pass.number(unsigned(&text, 1, 1000));
+    if seconds.is_none() {
         pass.complain(format!(
             "{what}_script_timeout '{text}' must be in [1, 1000] - ignoring"
         ));
+    }
+    if let (Some(seconds), Some(slot)) = (seconds, pass.draft.start_timeouts.get_mut(place)) {
+        *slot = Some(seconds);
     }
     Ok(())
 }
