@@ -412,7 +412,10 @@ fn scripts_of_start_and_end_are_answered_as_the_original_does() {
         ),
         (
             "startup_script_timeout 1001",
-            &["(Line 2) startup_script_timeout '1001' must be in [1, 1000] - ignoring"],
+            &[
+                "(Line 2) number '1001' outside range [1, 1000]",
+                "(Line 2) startup_script_timeout '1001' must be in [1, 1000] - ignoring",
+            ],
         ),
     ];
     for (inner, expected) in cases {
