@@ -426,3 +426,51 @@ fn scripts_of_start_and_end_are_answered_as_the_original_does() {
         );
     }
 }
+
+#[test]
+fn a_weight_of_its_own_keeps_the_direction_of_the_block() {
+    let directions = |words: &str| {
+        let text = format!(
+            "global_defs {{
+ script_user root
+ enable_script_security
+}}
+vrrp_script chk {{
+ script /ok.sh
+ weight 4 reverse
+}}
+vrrp_track_file f {{
+ file /run/f
+ weight 3 reverse
+}}
+vrrp_instance V {{
+ interface eth0
+ virtual_router_id 51
+ virtual_ipaddress {{
+  10.0.0.51
+ }}
+ track_script {{
+  chk {words}
+ }}
+ track_file {{
+  f {words}
+ }}
+}}
+"
+        );
+        let config = read(&text).config.unwrap();
+        let settings = &config.instances[0].settings;
+        let script = &settings.scripts[0];
+        let file = &settings.trackers[0];
+        [(script.weight, script.sense), (file.weight, file.sense)]
+    };
+    let (normal, reverse) = (Sense::Normal, Sense::Reverse);
+    for (words, expected) in [
+        ("", [(4, reverse), (3, reverse)]),
+        ("weight -20", [(-20, reverse), (-20, reverse)]),
+        ("weight 7 reverse", [(7, reverse), (7, reverse)]),
+        ("weight 7 noreverse", [(7, normal), (7, normal)]),
+    ] {
+        assert_eq!(directions(words), expected, "{words}");
+    }
+}

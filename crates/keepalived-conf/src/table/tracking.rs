@@ -133,7 +133,8 @@ pub(super) const TRACK_GROUP: &[Row] = &[Row::accepted(
 /// `weight W [reverse]` after the name of a tracker.
 struct Weighing {
     weight: Option<i32>,
-    sense: Sense,
+    /// As the tracker's own block has it unless a word says otherwise.
+    sense: Option<Sense>,
 }
 
 /// The words of keepalived's complaints, which differ from tracker to tracker.
@@ -257,7 +258,7 @@ fn weighing(
 ) -> Option<Weighing> {
     let mut weighing = Weighing {
         weight: None,
-        sense: Sense::Normal,
+        sense: None,
     };
     let name = owner.name(pass);
     let Some(option) = line.words.get(1) else {
@@ -293,8 +294,8 @@ fn weighing(
     }
     if let Some(option) = line.words.get(3) {
         match option.bytes.as_slice() {
-            b"reverse" => weighing.sense = Sense::Reverse,
-            b"noreverse" => weighing.sense = Sense::Normal,
+            b"reverse" => weighing.sense = Some(Sense::Reverse),
+            b"noreverse" => weighing.sense = Some(Sense::Normal),
             _ => {
                 let option = option.text();
                 pass.complain(format!(
@@ -314,7 +315,10 @@ impl Weighing {
     /// The weight in force, given that of the tracker's own block.
     fn over(self, defaults: (i16, Sense)) -> (i16, Sense) {
         match self.weight {
-            Some(weight) => (i16::try_from(weight).unwrap_or(0), self.sense),
+            Some(weight) => (
+                i16::try_from(weight).unwrap_or(0),
+                self.sense.unwrap_or(defaults.1),
+            ),
             None => defaults,
         }
     }
