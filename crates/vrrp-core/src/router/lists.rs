@@ -28,16 +28,19 @@ const MEMORY: Duration = Duration::from_secs(15 * 60);
 /// Lists kept: the one from before a reload, and those of some peers.
 const MOST: usize = 4;
 
-/// From one advert at once for the sake of another list to the next.
-const ANSWER_PAUSE: Duration = Duration::from_millis(100);
+/// Adverts at once for the sake of other lists in one [`ANSWER_WINDOW`]. Routers of one reload
+/// after the other may need some within milliseconds, and each that is kept back leaves two
+/// masters until the next tick; a forger gets no amplifier out of so few.
+const ANSWERS: u8 = 8;
+const ANSWER_WINDOW: Duration = Duration::from_secs(1);
 
 /// Lists besides our own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct OtherLists {
     /// Each with the end of its time: first the one from before a reload, then those of peers.
     lists: Vec<(Vec<IpAddr>, Time)>,
-    /// When somebody was last answered in his own list.
-    answered: Option<Time>,
+    /// Since when answers in somebody's own list are counted, and how many there were.
+    answered: Option<(Time, u8)>,
 }
 
 impl OtherLists {
@@ -61,13 +64,14 @@ impl OtherLists {
         self.lists.truncate(MOST - 1);
     }
 
-    /// Whether the last advert at once is long enough ago; if so, this is one.
+    /// Whether there have been few adverts at once lately; if so, this is one more.
     fn may_answer(&mut self, now: Time) -> bool {
-        let last = self.answered;
-        let may = last.is_none_or(|answer| now.since(answer) >= ANSWER_PAUSE);
-        if may {
-            self.answered = Some(now);
-        }
+        let (since, count) = self
+            .answered
+            .filter(|(since, _)| now.since(*since) < ANSWER_WINDOW)
+            .unwrap_or((now, 0));
+        let may = count < ANSWERS;
+        self.answered = Some((since, count + u8::from(may)));
         may
     }
 
