@@ -88,7 +88,11 @@ impl VirtualRouter {
                     self.log(InstanceLine::OldChecksum);
                     self.checksum = Checksum::PseudoHeaderOfGroup;
                 }
-                if lists::is_same(&advert.addresses, &self.advertised) {
+                // A master beneath this one speaks in every list it knows, and would not speak
+                // at all had it heard this one in its own.
+                let deaf =
+                    self.state == State::Master && advert.priority <= self.effective_priority;
+                if !deaf && lists::is_same(&advert.addresses, &self.advertised) {
                     self.list_is_shared();
                 }
                 Some(self.accepted(datagram, &advert, None))
