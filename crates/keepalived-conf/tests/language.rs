@@ -107,6 +107,11 @@ fn endless_input_ends() {
     );
     let said = own(&[("main", "$A=${B}\n$B=${A}\nx ${A}\n")]);
     assert!(said[0].contains("leads back to itself"), "{said:?}");
+    // Its first line would grow with each turn.
+    let said = own(&[("main", "$A=x $A y \\\n z\nx $A\n")]);
+    let long = "would exceed maximum line length";
+    assert!(said.iter().any(|line| line.contains(long)), "{said:?}");
+    assert!(said.len() < 4096, "{}", said.len());
     let said = own(&[("main", "$A= \\\n$A \\\n$A\n$A\n")]);
     assert!(said[0].contains("more than 262144 lines"), "{said:?}");
     let said = own(&[("main", "~SEQ(A,1,99999) ~SEQ(B,1,99999) x ${A} ${B}\n")]);

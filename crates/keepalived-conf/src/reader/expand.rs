@@ -136,17 +136,20 @@ impl Reader<'_> {
             let before = text.get(..found.start).unwrap_or_default();
             let after = text.get(found.end..).unwrap_or_default();
             let replaced = [before, value.as_slice(), after].concat();
-            if value.contains(&b'\n') {
-                self.push_lines(place, &replaced);
-                return None;
-            }
-            if replaced.len() > MAX_LINE {
+            // A definition of several lines that leads back to itself in its first one would
+            // make that longer each time.
+            let mut lines = replaced.split(|byte| *byte == b'\n');
+            if lines.any(|line| line.len() > MAX_LINE) {
                 let shown = String::from_utf8_lossy(&text).into_owned();
                 let what = format!(
                     "Parameter substitution on line '{shown}' would exceed maximum line length"
                 );
                 self.complain(Some(place.clone()), what, Weight::Own, false);
                 break;
+            }
+            if value.contains(&b'\n') {
+                self.push_lines(place, &replaced);
+                return None;
             }
             text = replaced;
             changed = true;
