@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use e2e::binaries;
+use e2e::capture::Capture;
 use e2e::host::{Host, HostSpec};
 use e2e::lab::Lab;
 use e2e::pair::Implementation::{self, Original, Ours};
@@ -208,6 +209,84 @@ fn routes_do_not_outlive_a_router_that_hangs() -> Result<()> {
         ground.wait("r1", &[text], false)?;
     }
     Ok(())
+}
+
+const VMAC: &str = "    use_vmac";
+const BASE: [&str; 2] = ["arp_ignore", "arp_filter"];
+
+/// Settings of the interface below a virtual one.
+fn of_base(host: &Host) -> Result<Vec<String>> {
+    let value = |key: &&str| {
+        let path = format!("/proc/sys/net/ipv4/conf/ens160/{key}");
+        Ok(host
+            .run(&["cat", &path])?
+            .success()?
+            .stdout
+            .trim()
+            .to_owned())
+    };
+    BASE.iter().map(value).collect()
+}
+
+/// A signal to all processes of the service is for the daemon alone; and when that is killed,
+/// the virtual interface goes after the lease of its address, without a word to switches.
+#[test]
+fn a_virtual_interface_does_not_outlive_a_router_that_is_killed() -> Result<()> {
+    let mut ground = Ground::new()?;
+    let reports = Capture::start_of(&ground.lab, &["r1"], "igmp")?;
+    ground.start("r1", Ours, &conf(150, "", VMAC))?;
+    ground.wait("r1", &[VIP, "vrrp.51"], true)?;
+    let host = ground.host("r1")?;
+    ensure!(of_base(host)? == ["1", "1"]);
+    host.signal_named(&["vrrpd-warden"], SIGTERM)?;
+    host.signal_named(&["vrrpd-warden"], SIGHUP)?;
+    let router = ground.routers.first().context("no router")?;
+    router.signal(SIGKILL)?;
+    router.wait(LIMIT)?;
+    ensure!(
+        self::ground(host)?.contains(VIP),
+        "before its lease is over"
+    );
+    ground.wait("r1", &[VIP, "vrrp.51"], false)?;
+    host.wait_gone(&["vrrpd-warden"], LIMIT)?;
+    ensure!(of_base(host)? == ["0", "0"]);
+    let frames = reports.finish()?;
+    ensure!(!frames.is_empty());
+    let told = frames
+        .iter()
+        .any(|frame| frame.source.starts_with("00:00:5e"));
+    ensure!(!told, "{frames:?}");
+    Ok(())
+}
+
+/// The one that is started anew takes the interface's place, and its own rules stand at once.
+#[test]
+fn a_killed_routers_virtual_interface_makes_room_for_the_next() -> Result<()> {
+    let mut ground = Ground::new()?;
+    ground.start("r1", Ours, &conf(150, "", VMAC))?;
+    ground.wait("r1", &[VIP, "vrrp.51"], true)?;
+    let router = ground.routers.pop().context("no router")?;
+    router.signal(SIGKILL)?;
+    router.wait(LIMIT)?;
+    let reports = Capture::start_of(&ground.lab, &["r1"], "igmp")?;
+    ground.start("r1", Ours, &conf(150, "", VMAC))?;
+    let host = ground.host("r1")?;
+    wait::until("the next master", LIMIT, || {
+        let lines = host.log().containing("(V1) Entering MASTER STATE");
+        (lines.len() == 2).then_some(())
+    })?;
+    ground.wait("r1", &[VIP, "vrrp.51"], true)?;
+    ensure!(host.log().containing("Cannot set firewall").is_empty());
+    let frames = reports.finish()?;
+    let told = frames
+        .iter()
+        .any(|frame| frame.source.starts_with("00:00:5e"));
+    ensure!(!told, "{frames:?}");
+    let router = ground.routers.first().context("no router")?;
+    router.signal(SIGTERM)?;
+    router.wait(LIMIT)?;
+    host.wait_gone(&["vrrpd-warden"], LIMIT)?;
+    ground.wait("r1", &[VIP, "vrrp.51"], false)
 }
 
 /// With `-V` an orderly end leaves everything where it is.

@@ -11,6 +11,9 @@ use crate::log::Log;
 
 /// keepalived's own default: its files are root's alone.
 const DEFAULT_UMASK: u32 = 0o177;
+/// The words of [`Settings::for_helpers`].
+const REALTIME: &str = "realtime=";
+const LOCKED: &str = "locked";
 
 /// What is asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -66,6 +69,14 @@ impl Settings {
         }
     }
 
+    /// What a process that must be as punctual as the daemon is told for
+    /// [`become_helper`]: its parent's scheduling class and locks are not handed down.
+    pub(crate) fn for_helpers(&self) -> Vec<String> {
+        let realtime = self.realtime_priority.map(|it| format!("{REALTIME}{it}"));
+        let locked = self.no_swap.then(|| LOCKED.to_owned());
+        realtime.into_iter().chain(locked).collect()
+    }
+
     /// Carries out what differs from `before`. What cannot be had is logged; the
     /// routers run without it.
     pub(crate) fn apply(&self, before: &Self, log: &Log) {
@@ -119,6 +130,17 @@ impl Settings {
         {
             let result = std::fs::write("/proc/sys/kernel/core_pattern", pattern);
             say("core pattern", text(result));
+        }
+    }
+}
+
+/// Takes on what [`Settings::for_helpers`] said, as far as it can be had.
+pub(crate) fn become_helper<'a>(settings: impl Iterator<Item = Option<&'a str>>) {
+    for setting in settings.flatten() {
+        if setting == LOCKED {
+            let _refused = osys::process::lock_memory();
+        } else if let Some(priority) = setting.strip_prefix(REALTIME) {
+            let _refused = set_realtime(priority.parse().ok());
         }
     }
 }

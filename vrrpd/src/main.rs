@@ -38,8 +38,8 @@ const TEST_ERROR: u8 = 5;
 fn main() -> ExitCode {
     daemonkit::trace::to_stderr_if_asked("VRRPD_TRACE");
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
-    if warden::is_meant(&arguments) {
-        return warden::watch();
+    if let Some(settings) = warden::is_meant(&arguments) {
+        return warden::watch(settings);
     }
     let code = match cli::parse(arguments) {
         Ok(options) => dispatch(&options),

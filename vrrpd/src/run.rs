@@ -207,7 +207,7 @@ fn work(
     let scheduling = host.clone();
     let kernel = RtNetlink::open_with(
         move || scheduling.schedule_thread(),
-        Some(crate::warden::program),
+        Some(crate::warden::program(host.clone())),
     )
     .context("cannot open netlink")?;
     let code = runtime.block_on(async {

@@ -192,6 +192,10 @@ impl Kernel for Fake {
         });
     }
 
+    fn lease_macvlan(&mut self, link: &Macvlan) {
+        self.make_macvlan(link);
+    }
+
     fn remove_macvlan(&mut self, link: &Macvlan) {
         let mut state = self.state.borrow_mut();
         let gone = state.links.iter().position(|made| made.name == link.name);
@@ -222,7 +226,7 @@ impl Kernel for Fake {
 
     fn guard(&mut self, guard: &Guard) {
         let mut state = self.state.borrow_mut();
-        let refusal = state.guard_refusal.take();
+        let refusal = state.guard_refusal;
         state.guards.push(guard.clone());
         let result = refusal.map_or(Ok(()), |errno| Err(Error::Kernel(errno)));
         state.report(Event::GuardDone(result));
@@ -286,9 +290,9 @@ impl FakeHandle {
         self.state.borrow().guards.clone()
     }
 
-    /// What is to be dropped next is refused with `errno`.
-    pub fn refuse_guard(&self, errno: i32) {
-        self.state.borrow_mut().guard_refusal = Some(errno);
+    /// From now on what is to be dropped is refused with `errno`, if that is one.
+    pub fn refuse_guard(&self, errno: Option<i32>) {
+        self.state.borrow_mut().guard_refusal = errno;
     }
 
     /// Routes and rules set now, in order.

@@ -7,6 +7,7 @@
 
 use std::io;
 use std::net::IpAddr;
+use std::os::fd::{AsFd as _, OwnedFd};
 
 use netlink_sys::{Socket, SocketAddr, protocols};
 
@@ -94,6 +95,16 @@ impl Firewall {
             self.stands = stand.map(|family| (family, guard.table.clone())).collect();
         }
         outcome
+    }
+
+    /// The socket once more: what it owns stays as long as anybody has it.
+    pub(crate) fn share(&mut self) -> Option<OwnedFd> {
+        let socket = match self.socket.take() {
+            Some(socket) => socket,
+            None => open().ok()?,
+        };
+        let socket = self.socket.insert(socket);
+        socket.as_fd().try_clone_to_owned().ok()
     }
 
     fn replace(&mut self, guard: &Guard, owned: bool) -> Result<(), Error> {

@@ -31,6 +31,11 @@ pub trait Kernel {
     /// [`Event::LinkDone`].
     fn make_macvlan(&mut self, link: &Macvlan);
 
+    /// As [`Kernel::make_macvlan`] for one that must not outlive the daemon: when that is
+    /// killed, it goes as soon as the lifetimes of addresses are over, and the settings of the
+    /// host are as they were before it.
+    fn lease_macvlan(&mut self, link: &Macvlan);
+
     /// Removes a link that [`Kernel::make_macvlan`] made, after all requests about
     /// addresses given before; one that is gone counts as removed. Answered by one
     /// [`Event::LinkDone`].
@@ -115,6 +120,9 @@ pub enum Event {
     /// A route or a rule that was set through this very [`Kernel`] is gone without
     /// having been removed through it.
     RoutingGone(Routing),
+    /// What was to be leased by [`Kernel::lease_routing`] and [`Kernel::lease_macvlan`] would
+    /// outlive the daemon, for that reason.
+    Unleased(String),
     /// What is dropped was set, or could not be.
     GuardDone(Result<(), Error>),
     /// A link was made or removed, or could not be.

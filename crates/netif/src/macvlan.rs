@@ -1,8 +1,8 @@
 //! Making and removing virtual interfaces, and the settings of the host they need.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use futures_util::TryStreamExt as _;
 use netlink_packet_route::link::{
@@ -12,6 +12,7 @@ use rtnetlink::{LinkHandle, LinkMacVlan, LinkUnspec};
 
 use crate::kernel::Error;
 use crate::model::Macvlan;
+use crate::warden::{Ward, Warden};
 
 /// `ENODEV`: there is no such link.
 const GONE: i32 = 19;
@@ -21,14 +22,20 @@ const EXISTS: i32 = 17;
 /// What was made, and what the host's settings were before.
 #[derive(Debug, Default)]
 pub(crate) struct Workshop {
-    /// The bases of all links made, with the name of each link.
-    users: BTreeSet<(String, String)>,
+    /// The base of each link made, by the link's name, and what the warden knows it by.
+    links: BTreeMap<String, (String, Option<Ward>)>,
     /// Settings changed beside the links themselves, as they were.
     before: BTreeMap<PathBuf, String>,
 }
 
 impl Workshop {
-    pub(crate) async fn make(&mut self, handle: LinkHandle, link: &Macvlan) -> Result<(), Error> {
+    /// A link given to `warden` goes with the daemon.
+    pub(crate) async fn make(
+        &mut self,
+        handle: LinkHandle,
+        link: &Macvlan,
+        mut warden: Option<&mut Warden>,
+    ) -> Result<(), Error> {
         let Some(base) = index_of(&handle, &link.base).await? else {
             return Err(Error::NoLink(link.base.clone()));
         };
@@ -45,18 +52,41 @@ impl Workshop {
             .address(link.mac.to_vec())
             .build();
         handle.add(message).execute().await.map_err(error)?;
-        self.configure(link)?;
+        let index = index_of(&handle, &link.name).await?;
+        let ward = index.map(Ward::Link);
+        let old = self.links.get_mut(&link.name);
+        if let Some(warden) = &mut warden {
+            if let Some(gone) = old.and_then(|(_, ward)| ward.take()) {
+                warden.release(&gone);
+            }
+            if let Some(ward) = &ward {
+                warden.entrust(ward.clone());
+            }
+        }
+        let ward = ward.filter(|_| warden.is_some());
+        self.links
+            .insert(link.name.clone(), (link.base.clone(), ward));
+        self.configure(link, warden)?;
         let up = LinkUnspec::new_with_name(&link.name).up().build();
         handle.set(up).execute().await.map_err(error)
     }
 
-    pub(crate) async fn remove(&mut self, handle: LinkHandle, link: &Macvlan) -> Result<(), Error> {
-        self.users.remove(&(link.base.clone(), link.name.clone()));
-        self.restore(link);
-        let Some(index) = index_of(&handle, &link.name).await? else {
-            return Ok(());
+    pub(crate) async fn remove(
+        &mut self,
+        handle: LinkHandle,
+        link: &Macvlan,
+        warden: &mut Warden,
+    ) -> Result<(), Error> {
+        let known = self.links.remove(&link.name);
+        self.restore(link, warden);
+        let removed = match index_of(&handle, &link.name).await? {
+            Some(index) => handle.del(index).execute().await.map_err(error),
+            None => Ok(()),
         };
-        match handle.del(index).execute().await.map_err(error) {
+        if let Some(ward) = known.and_then(|(_, ward)| ward) {
+            warden.release(&ward);
+        }
+        match removed {
             Err(Error::Kernel(GONE)) => Ok(()),
             result => result,
         }
@@ -65,7 +95,7 @@ impl Workshop {
     /// As keepalived sets them (measured with 2.2.7): the link answers for its own
     /// addresses alone, hears packets that come from addresses of this host, and makes
     /// itself no address.
-    fn configure(&mut self, link: &Macvlan) -> Result<(), Error> {
+    fn configure(&mut self, link: &Macvlan, mut warden: Option<&mut Warden>) -> Result<(), Error> {
         let own =
             |family: &str, key: &str, value: &str| write(&setting(family, &link.name, key), value);
         own("ipv4", "arp_ignore", "1")?;
@@ -78,34 +108,47 @@ impl Workshop {
         let _ = own("ipv6", "accept_ra", "0");
         let _ = own("ipv6", "disable_ipv6", v6);
         // The base must not answer for the addresses of the link.
-        self.change(setting("ipv4", &link.base, "arp_ignore"), "1");
-        self.change(setting("ipv4", &link.base, "arp_filter"), "1");
-        self.users.insert((link.base.clone(), link.name.clone()));
+        for key in ["arp_ignore", "arp_filter"] {
+            let path = setting("ipv4", &link.base, key);
+            self.change(path, "1", warden.as_deref_mut());
+        }
         Ok(())
     }
 
-    fn change(&mut self, path: PathBuf, value: &str) {
+    fn change(&mut self, path: PathBuf, value: &str, warden: Option<&mut Warden>) {
         let Ok(old) = fs::read_to_string(&path) else {
             return;
         };
-        if old.trim() != value && write(&path, value).is_ok() {
+        let old = old.trim().to_owned();
+        if old != value && write(&path, value).is_ok() {
+            if let Some(warden) = warden {
+                warden.entrust(as_before(&path, &old));
+            }
             self.before.entry(path).or_insert(old);
         }
     }
 
     /// What no other link needs any more is as it was.
-    fn restore(&mut self, link: &Macvlan) {
-        let base_is_free = !self.users.iter().any(|(base, _)| *base == link.base);
-        let none = self.users.is_empty();
+    fn restore(&mut self, link: &Macvlan, warden: &mut Warden) {
+        let base_is_free = !self.links.values().any(|(base, _)| *base == link.base);
+        let none = self.links.is_empty();
         let of_base = PathBuf::from("/proc/sys/net/ipv4/conf").join(&link.base);
         self.before.retain(|path, old| {
             let done = none || (base_is_free && path.starts_with(&of_base));
             if done {
                 // The base may be gone, and its settings with it.
-                let _ = write(path, old.trim());
+                let _ = write(path, old);
+                warden.release(&as_before(path, old));
             }
             !done
         });
+    }
+}
+
+fn as_before(path: &Path, value: &str) -> Ward {
+    Ward::Setting {
+        path: path.to_owned(),
+        value: value.to_owned(),
     }
 }
 

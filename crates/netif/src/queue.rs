@@ -93,7 +93,11 @@ pub(crate) enum Task {
     Address(Request),
     Routing(Change),
     Guard(Guard),
-    Make(Macvlan),
+    Make {
+        link: Macvlan,
+        /// It must not outlive the daemon.
+        leased: bool,
+    },
     Unmake(Macvlan),
 }
 

@@ -22,7 +22,7 @@ use crate::macvlan::Workshop;
 use crate::model::{AddressKey, AddressSpec, Macvlan, Snapshot};
 use crate::queue::{Change, Queue, Request, Task};
 use crate::routing::Routing;
-use crate::warden::{Program, Warden};
+use crate::warden::{Program, Ward, Warden};
 use crate::watch::{self, Heard, Watch};
 use crate::wording;
 
@@ -32,6 +32,8 @@ use crate::wording;
 const EVENTS: usize = 512;
 /// Pause before a broken socket is opened again.
 const REOPEN_PAUSE: Duration = Duration::from_millis(200);
+/// How long the end waits for the thread's.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// `EADDRNOTAVAIL` and `ENODEV`: the address to be removed is gone already.
 const ALREADY_GONE: [i32; 2] = [99, 19];
 /// `ESRCH`, `ENOENT` and `ENODEV`: the route or rule to be removed is gone already.
@@ -44,6 +46,8 @@ const ALREADY_THERE: i32 = 17;
 pub struct RtNetlink {
     queue: Arc<Queue>,
     events: mpsc::Receiver<Event>,
+    /// Hangs up when the thread has ended.
+    ended: std::sync::mpsc::Receiver<()>,
 }
 
 impl RtNetlink {
@@ -71,14 +75,20 @@ impl RtNetlink {
         let (sender, events) = mpsc::channel(EVENTS);
         let (ready, opened) = std::sync::mpsc::sync_channel(1);
         let worker_queue = Arc::clone(&queue);
+        let (ending, ended) = std::sync::mpsc::channel();
         std::thread::Builder::new()
             .name("netlink".to_owned())
             .spawn(move || {
                 prepare();
                 run(&worker_queue, warden, sender, &ready);
+                drop(ending);
             })?;
         match opened.recv() {
-            Ok(Ok(())) => Ok(Self { queue, events }),
+            Ok(Ok(())) => Ok(Self {
+                queue,
+                events,
+                ended,
+            }),
             Ok(Err(error)) => Err(error),
             Err(_) => Err(io::Error::other("the netlink thread ended at its start")),
         }
@@ -99,7 +109,17 @@ impl Kernel for RtNetlink {
     }
 
     fn make_macvlan(&mut self, link: &Macvlan) {
-        self.queue.push_link(Task::Make(link.clone()));
+        self.queue.push_link(Task::Make {
+            link: link.clone(),
+            leased: false,
+        });
+    }
+
+    fn lease_macvlan(&mut self, link: &Macvlan) {
+        self.queue.push_link(Task::Make {
+            link: link.clone(),
+            leased: true,
+        });
     }
 
     fn remove_macvlan(&mut self, link: &Macvlan) {
@@ -132,8 +152,11 @@ impl Kernel for RtNetlink {
 }
 
 impl Drop for RtNetlink {
+    /// The thread has the warden told that this is an orderly end.
     fn drop(&mut self) {
         self.queue.close();
+        self.events.close();
+        let _late = self.ended.recv_timeout(LAST_WORDS);
     }
 }
 
@@ -262,8 +285,10 @@ impl Worker {
                     Some(Task::Address(request)) => self.perform(queue, request).await,
                     Some(Task::Routing(change)) => self.change_routing(queue, change).await,
                     Some(Task::Guard(guard)) => self.set_guard(queue, &guard).await,
-                    Some(Task::Make(link)) => self.change_link(queue, link, true).await,
-                    Some(Task::Unmake(link)) => self.change_link(queue, link, false).await,
+                    Some(Task::Make { link, leased }) => {
+                        self.change_link(queue, link, Some(leased)).await
+                    }
+                    Some(Task::Unmake(link)) => self.change_link(queue, link, None).await,
                     None => return,
                 },
                 heard = self.watch.next() => self.hear(heard).await,
@@ -276,6 +301,13 @@ impl Worker {
 
     async fn send(&self, event: Event) -> Result<(), Abandoned> {
         self.events.send(event).await.map_err(|_| Abandoned)
+    }
+
+    async fn complain(&mut self) -> Result<(), Abandoned> {
+        match self.warden.take_complaint() {
+            Some(reason) => self.send(Event::Unleased(reason)).await,
+            None => Ok(()),
+        }
     }
 
     async fn perform(&mut self, queue: &Queue, request: Request) -> Result<(), Abandoned> {
@@ -298,6 +330,7 @@ impl Worker {
             && !request.is_late(Instant::now())
         {
             self.warden.alive(seconds);
+            self.complain().await?;
         }
         let result = self.carry_out(request).await;
         queue.finished();
@@ -313,14 +346,21 @@ impl Worker {
         &mut self,
         queue: &Queue,
         link: Macvlan,
-        made: bool,
+        make: Option<bool>,
     ) -> Result<(), Abandoned> {
         let handle = self.requests.handle.link();
-        let result = if made {
-            self.workshop.make(handle, &link).await
-        } else {
-            self.workshop.remove(handle, &link).await
+        let warden = &mut self.warden;
+        // Groups are left with the daemon's sockets; what keeps that back must be there still.
+        warden.hold(|| self.firewall.share());
+        let result = match make {
+            Some(leased) => {
+                let warden = leased.then_some(warden);
+                self.workshop.make(handle, &link, warden).await
+            }
+            None => self.workshop.remove(handle, &link, warden).await,
         };
+        self.complain().await?;
+        let made = make.is_some();
         // The link itself is told before its making.
         for heard in self.watch.take_waiting().await {
             self.hear(Ok(heard)).await?;
@@ -347,14 +387,16 @@ impl Worker {
         let Change { what, set, leased } = change;
         let result = if set {
             if leased {
-                self.warden.set(what.removal_bytes());
+                self.warden.hold(|| self.firewall.share());
+                self.warden.entrust(Ward::Routing(what.removal_bytes()));
+                self.complain().await?;
             }
             self.set_routing(&what).await
         } else {
             // From here on nobody wants to hear that it is gone.
             self.routings.retain(|own| *own != what);
             let result = self.request(wording::removal(&what), &ROUTING_GONE).await;
-            self.warden.removed(&what.removal_bytes());
+            self.warden.release(&Ward::Routing(what.removal_bytes()));
             result
         };
         queue.finished();
@@ -511,7 +553,7 @@ impl Worker {
     async fn tell_gone(&mut self, is_it: impl Fn(&Routing) -> bool) -> Result<(), Abandoned> {
         let gone = self.routings.extract_if(.., |own| is_it(own));
         for what in gone.collect::<Vec<_>>() {
-            self.warden.removed(&what.removal_bytes());
+            self.warden.release(&Ward::Routing(what.removal_bytes()));
             self.send(Event::RoutingGone(what)).await?;
         }
         Ok(())
@@ -542,6 +584,7 @@ impl Worker {
             | Event::RoutingDone { .. }
             | Event::RoutingGone(_)
             | Event::GuardDone(_)
+            | Event::Unleased(_)
             | Event::Done { .. } => false,
         }
     }

@@ -51,7 +51,8 @@ impl View {
             | Event::LinkDone { .. }
             | Event::RoutingDone { .. }
             | Event::RoutingGone(_)
-            | Event::GuardDone(_) => Vec::new(),
+            | Event::GuardDone(_)
+            | Event::Unleased(_) => Vec::new(),
         }
     }
 

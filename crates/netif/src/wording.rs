@@ -8,6 +8,7 @@ use netlink_packet_core::{
 use netlink_packet_route::address::{
     AddressAttribute, AddressFlags as WireFlags, AddressMessage, CacheInfo,
 };
+use netlink_packet_route::link::LinkMessage;
 use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteFlags, RouteMessage, RouteMetric, RouteNextHop,
     RouteNextHopFlags, RoutePreference, RouteRealm, RouteScope, RouteType, RouteVia,
@@ -67,12 +68,31 @@ impl Routing {
     /// outlives the daemon.
     #[must_use]
     pub fn removal_bytes(&self) -> Vec<u8> {
-        let mut message = removal(self);
-        message.finalize();
-        let mut bytes = vec![0; message.buffer_len()];
-        message.serialize(&mut bytes);
-        bytes
+        whole(removal(self))
     }
+}
+
+/// The request that removes the link with that index, as the bytes of a whole netlink message.
+pub(crate) fn link_removal(index: u32) -> Vec<u8> {
+    let mut link = LinkMessage::default();
+    link.header.index = index;
+    whole(request(RouteNetlinkMessage::DelLink(link), 0))
+}
+
+/// The request for what there is to know about the link with that index.
+pub(crate) fn link_request(index: u32) -> Vec<u8> {
+    let mut link = LinkMessage::default();
+    link.header.index = index;
+    let mut message = NetlinkMessage::from(RouteNetlinkMessage::GetLink(link));
+    message.header.flags = NLM_F_REQUEST;
+    whole(message)
+}
+
+fn whole(mut message: NetlinkMessage<RouteNetlinkMessage>) -> Vec<u8> {
+    message.finalize();
+    let mut bytes = vec![0; message.buffer_len()];
+    message.serialize(&mut bytes);
+    bytes
 }
 
 fn request(inner: RouteNetlinkMessage, flags: u16) -> NetlinkMessage<RouteNetlinkMessage> {

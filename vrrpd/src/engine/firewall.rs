@@ -7,7 +7,7 @@ use daemonkit::syslog::Level;
 use keepalived_conf::InstanceDef;
 use netif::{Guard, Guarded, Kernel, Side, VirtualLink};
 use vrrp_core::settings::Family;
-use vrrp_core::{InstanceLine, LogLine, State};
+use vrrp_core::{Duration, InstanceLine, LogLine, State, Time};
 
 use super::Engine;
 use super::slot::Slot;
@@ -18,15 +18,29 @@ use crate::wire::Wire;
 const OWNER: u8 = 255;
 /// The tables' name if none is given.
 const TABLE: &str = "keepalived";
+/// Pauses before the kernel is asked again for what it refused, the first time and later.
+const SOON: Duration = Duration::from_millis(200);
+const RETRY: Duration = Duration::from_secs(5);
 
 /// What the kernel was asked to drop.
 #[derive(Debug, Default)]
 pub(super) struct Firewall {
     asked: Guard,
+    /// How often in a row the kernel refused it.
+    refused: u32,
+    /// When to ask again.
+    retry: Option<Time>,
     /// Why the kernel refused, as told last.
     fault: Option<netif::Error>,
     /// That the tables have the usual name has been told.
     told: bool,
+}
+
+impl Firewall {
+    /// When the kernel is to be asked again.
+    pub(super) const fn next(&self) -> Option<Time> {
+        self.retry
+    }
 }
 
 /// Whether its master drops packets for its addresses.
@@ -102,6 +116,13 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
         true
     }
 
+    /// Asks once more for what the kernel refused: a table of the name may have been another
+    /// process's, or the module not loaded yet.
+    pub(super) fn retry_guard(&mut self) {
+        self.firewall.retry = None;
+        self.kernel.guard(&self.firewall.asked);
+    }
+
     fn wanted_guard(&self) -> Guard {
         let global = &self.config.global;
         let mut addresses = Vec::new();
@@ -154,16 +175,26 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
         links
     }
 
-    /// The kernel's answer.
-    pub(super) fn guard_done(&mut self, result: &Result<(), netif::Error>) {
-        let fault = result.as_ref().err().cloned();
-        if let Some(error) = fault
-            .as_ref()
-            .filter(|error| self.firewall.fault.as_ref() != Some(*error))
-        {
+    /// The kernel's answer; whether it is the last word for now.
+    pub(super) fn guard_done(&mut self, now: Time, result: &Result<(), netif::Error>) -> bool {
+        let Err(error) = result else {
+            self.firewall.refused = 0;
+            self.firewall.retry = None;
+            self.firewall.fault = None;
+            return true;
+        };
+        self.firewall.refused = self.firewall.refused.saturating_add(1);
+        // The warden of a daemon that was killed a moment ago may have tables of the name.
+        if self.firewall.refused == 1 {
+            self.firewall.retry = Some(now + SOON);
+            return false;
+        }
+        self.firewall.retry = Some(now + RETRY);
+        if self.firewall.fault.as_ref() != Some(error) {
             let line = format!("Cannot set firewall rules, so no_accept has no effect: {error}");
             self.log.write(Voice::Vrrp, Level::Err, &line);
+            self.firewall.fault = Some(error.clone());
         }
-        self.firewall.fault = fault;
+        true
     }
 }

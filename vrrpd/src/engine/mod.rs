@@ -199,6 +199,7 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
             scripts,
             self.pacer.next(),
             self.vmacs.next(),
+            self.firewall.next(),
         ];
         first.into_iter().flatten().min()
     }
@@ -249,9 +250,9 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
                     self.routing_done(what, *set, result);
                 }
                 KernelEvent::RoutingGone(what) => routings_gone.push(what),
+                KernelEvent::Unleased(reason) => self.unleased(reason),
                 KernelEvent::GuardDone(result) => {
-                    self.guard_done(result);
-                    guarded = true;
+                    guarded |= self.guard_done(now, result);
                 }
                 _ => {}
             }
@@ -312,6 +313,9 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
                 return;
             }
             self.start(now);
+        }
+        if self.firewall.next().is_some_and(|retry| retry <= now) {
+            self.retry_guard();
         }
         if self.vmacs.next().is_some_and(|retry| retry <= now) {
             self.survey_vmacs(now);

@@ -1,12 +1,12 @@
 //! Virtual interfaces (`use_vmac`): made before the routers start, made again when their
 //! base comes back, removed at the end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use daemonkit::syslog::Level;
 use keepalived_conf::{Config, InstanceDef};
 use netif::{Kernel, Macvlan};
-use vrrp_core::settings::Family;
+use vrrp_core::settings::{Family, Lease};
 use vrrp_core::{Duration, Time};
 
 use super::{Engine, SOCKET_RETRY};
@@ -16,6 +16,10 @@ use crate::wire::Wire;
 /// How long the start waits for interfaces to be made. A router whose interface comes
 /// later begins in FAULT.
 const MAKING: Duration = Duration::from_secs(2);
+
+/// What is said when the warden cannot be started.
+const UNLEASED: &str =
+    "Routes, rules and virtual interfaces would stay if this process were killed or hung";
 
 /// How a virtual interface stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,7 +104,12 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
         if self.stopping {
             return;
         }
-        let wanted: Vec<Macvlan> = self.config.instances.iter().filter_map(macvlan).collect();
+        let all = &self.config.instances;
+        let wanted: Vec<Macvlan> = all.iter().filter_map(macvlan).collect();
+        // What the operator wants to outlive a killed daemon stays whole.
+        let is_leased = |def: &&InstanceDef| def.settings.lease != Lease::Off;
+        let leased = all.iter().filter(is_leased).filter_map(macvlan);
+        let leased: BTreeSet<String> = leased.map(|link| link.name).collect();
         let view = &self.view;
         let kernel = &mut self.kernel;
         self.vmacs.all.retain(|_, (link, stage)| {
@@ -123,7 +132,11 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
                 Some((_, Stage::Making | Stage::Telltale | Stage::Made)) => false,
             };
             if due && view.link_by_name(&link.base).is_some() {
-                kernel.make_macvlan(&link);
+                if leased.contains(&link.name) {
+                    self.kernel.lease_macvlan(&link);
+                } else {
+                    self.kernel.make_macvlan(&link);
+                }
                 let name = link.name.clone();
                 self.vmacs.all.insert(name, (link, Stage::Making));
             }
@@ -190,6 +203,12 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
         if news {
             self.survey(now);
         }
+    }
+
+    /// There is no warden.
+    pub(super) fn unleased(&self, reason: &str) {
+        let line = format!("{UNLEASED}: {reason}");
+        self.log.write(Voice::Vrrp, Level::Err, &line);
     }
 
     /// The end: what was made goes, after the addresses on it.
