@@ -82,8 +82,8 @@ pub trait Environment {
     /// What the operating system answers.
     fn canonical(&self, path: &Path) -> io::Result<PathBuf>;
 
-    /// The names in a directory, sorted; empty if it cannot be read.
-    fn list(&self, directory: &Path) -> Vec<OsString>;
+    /// The names in a directory, sorted; `None` if it cannot be read.
+    fn list(&self, directory: &Path) -> Option<Vec<OsString>>;
 
     /// The interface of that name, if it exists.
     fn interface(&self, name: &str) -> Option<Interface>;

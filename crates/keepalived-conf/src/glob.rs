@@ -1,6 +1,6 @@
 //! File name patterns as `include` takes them: `* ? [...]` and csh braces. glob(7).
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
@@ -17,21 +17,23 @@ pub(crate) struct Matches {
     /// The names as the pattern spells them, sorted within each alternative; a directory ends in
     /// a slash.
     pub(crate) names: Vec<OsString>,
-    /// Whether some alternative of a brace matched nothing.
-    pub(crate) some_missing: bool,
-    /// Whether the pattern has `*`, `?` or `[`.
-    pub(crate) wild: bool,
+    /// Whether something is missing that the pattern spells out: a file, or the directory that a
+    /// wildcard is looked for in. What a wildcard does not match is not missing.
+    pub(crate) missing: bool,
+    /// Whether the pattern has alternatives in braces.
+    pub(crate) brace: bool,
 }
 
 /// Looks for a pattern; relative names start from `base`.
 pub(crate) fn find(env: &dyn Environment, base: &Path, pattern: &[u8]) -> Matches {
-    let mut matches = Matches::default();
-    for alternative in expand_braces(pattern) {
-        let wild = alternative.iter().any(|byte| b"*?[".contains(byte));
-        matches.wild |= wild;
+    let mut matches = Matches {
+        brace: first_brace(pattern).is_some(),
+        ..Matches::default()
+    };
+    let alternatives = expand_braces(pattern).into_iter();
+    for alternative in alternatives.filter(|alternative| !alternative.is_empty()) {
         let mut found = Vec::new();
-        walk(env, base, &alternative, &mut found);
-        matches.some_missing |= found.is_empty() && !wild;
+        matches.missing |= !walk(env, base, &alternative, &mut found);
         found.sort();
         matches
             .names
@@ -84,8 +86,10 @@ fn first_brace(pattern: &[u8]) -> Option<Brace<'_>> {
     None
 }
 
-/// Follows the pattern one path component at a time.
-fn walk(env: &dyn Environment, base: &Path, pattern: &[u8], found: &mut Vec<Vec<u8>>) {
+/// Follows the pattern one path component at a time. The answer is whether all is there that it
+/// spells out.
+fn walk(env: &dyn Environment, base: &Path, pattern: &[u8], found: &mut Vec<Vec<u8>>) -> bool {
+    let mut complete = true;
     let mut prefixes: Vec<Vec<u8>> = vec![Vec::new()];
     let mut components = pattern.split(|byte| *byte == b'/').peekable();
     while let Some(component) = components.next() {
@@ -93,7 +97,10 @@ fn walk(env: &dyn Environment, base: &Path, pattern: &[u8], found: &mut Vec<Vec<
         let mut next = Vec::new();
         for prefix in prefixes {
             if component.iter().any(|byte| b"*?[".contains(byte)) {
-                for name in env.list(&base.join(Path::new(std::ffi::OsStr::from_bytes(&prefix)))) {
+                let directory = base.join(Path::new(OsStr::from_bytes(&prefix)));
+                let names = env.list(&directory);
+                complete &= names.is_some();
+                for name in names.unwrap_or_default() {
                     let name = name.as_bytes();
                     let hidden = name.starts_with(b".") && !component.starts_with(b".");
                     if !hidden && matches(component, name) && next.len() < MAX_MATCHES {
@@ -110,13 +117,17 @@ fn walk(env: &dyn Environment, base: &Path, pattern: &[u8], found: &mut Vec<Vec<
         prefixes = next;
     }
     for mut name in prefixes {
-        let path = base.join(Path::new(std::ffi::OsStr::from_bytes(&name)));
-        let Ok(stat) = env.stat(&path) else { continue };
+        let path = base.join(Path::new(OsStr::from_bytes(&name)));
+        let Ok(stat) = env.stat(&path) else {
+            complete = false;
+            continue;
+        };
         if stat.kind == FileKind::Directory && !name.ends_with(b"/") {
             name.push(b'/');
         }
         found.push(name);
     }
+    complete
 }
 
 /// Whether a name fits one component of a pattern.

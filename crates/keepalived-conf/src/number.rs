@@ -6,7 +6,7 @@ use std::fmt;
 /// spite of their fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Faulty<T> {
-    /// The complaint.
+    /// The complaint; of several each is a line.
     pub(crate) message: String,
     /// The number, where one can be made out.
     pub(crate) value: Option<T>,
@@ -111,22 +111,31 @@ pub(crate) fn seconds(word: &str, min: u64, max: u64) -> Result<u64, Faulty<u64>
         .chain(std::iter::repeat(b'0'))
         .take(DECIMALS)
         .fold(0_u64, |sum, byte| sum * 10 + u64::from(byte - b'0'));
-    let value = u128::from(whole) * 1_000_000 + u128::from(micros);
+    let rounds_up = fraction
+        .as_bytes()
+        .get(DECIMALS)
+        .is_some_and(|it| *it >= b'5');
+    let value = u128::from(whole) * 1_000_000 + u128::from(micros) + u128::from(rounds_up);
+    let mut message = String::new();
+    if fraction.len() > DECIMALS {
+        message = format!("number '{word}' has too many decimal places");
+    }
     if value < u128::from(min) || value > u128::from(max) {
         let show = |micros: u64| format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000);
+        let (least, most) = (show(min), show(max));
+        let outside = format!("number '{word}' outside range [{least}, {most}]");
+        if !message.is_empty() {
+            message.push('\n');
+        }
         return Err(Faulty {
-            message: format!(
-                "number '{word}' outside range [{}, {}]",
-                show(min),
-                show(max)
-            ),
+            message: message + &outside,
             value: u64::try_from(value).ok(),
         });
     }
     let value = u64::try_from(value).map_err(|_| overflow())?;
-    if fraction.len() > DECIMALS {
+    if !message.is_empty() {
         return Err(Faulty {
-            message: format!("number '{word}' has too many decimal places"),
+            message,
             value: Some(value),
         });
     }
@@ -174,7 +183,18 @@ mod tests {
         assert_eq!(seconds(".5", 10_000, 255_000_000), Ok(500_000));
         assert_eq!(seconds("1.", 10_000, 255_000_000), Ok(1_000_000));
         let fine = seconds("1.1234567", 10_000, 255_000_000).unwrap_err();
-        assert_eq!(fine.value, Some(1_123_456));
+        assert_eq!(fine.value, Some(1_123_457));
+        assert_eq!(
+            complaint(seconds("0.0099994", 10_000, 255_000_000)),
+            "number '0.0099994' has too many decimal places
+number '0.0099994' outside range [0.010000, 255.000000]"
+        );
+        let rounded = seconds("0.0099995", 10_000, 255_000_000).unwrap_err();
+        assert_eq!(rounded.value, Some(10_000));
+        assert_eq!(
+            rounded.message,
+            "number '0.0099995' has too many decimal places"
+        );
         assert_eq!(
             complaint(seconds("0", 10_000, 255_000_000)),
             "number '0' outside range [0.010000, 255.000000]"

@@ -237,7 +237,7 @@ impl<'a> Pass<'a> {
         match result {
             Ok(value) => Some(value),
             Err(faulty) => {
-                self.complain(faulty.message);
+                self.complain_of(&faulty);
                 None
             }
         }
@@ -248,7 +248,7 @@ impl<'a> Pass<'a> {
         match result {
             Ok(value) => Some(value),
             Err(faulty) => {
-                self.complain(faulty.message);
+                self.complain_of(&faulty);
                 faulty.value
             }
         }
@@ -260,9 +260,15 @@ impl<'a> Pass<'a> {
             Ok(value) => Some(value),
             Err(faulty) => {
                 let usable = faulty.message.ends_with("decimal places");
-                self.complain(faulty.message);
+                self.complain_of(&faulty);
                 faulty.value.filter(|_| usable)
             }
+        }
+    }
+
+    fn complain_of<T>(&mut self, faulty: &Faulty<T>) {
+        for line in faulty.message.lines() {
+            self.complain(line);
         }
     }
 

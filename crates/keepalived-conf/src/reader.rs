@@ -180,8 +180,12 @@ impl<'a> Reader<'a> {
         let found = glob::find(self.env, base, pattern);
         let weigh = |bad: bool| if bad { Weight::Include } else { Weight::Shown };
         if found.names.is_empty() {
-            if !found.wild {
-                let weight = weigh(check.matching);
+            if found.missing {
+                let weight = weigh(if found.brace {
+                    check.brace
+                } else {
+                    check.matching || check.wildcard
+                });
                 let text = format!("Config files missing '{shown}'.");
                 self.complain(place, text, weight, false);
             } else if check.wildcard {
@@ -190,12 +194,8 @@ impl<'a> Reader<'a> {
             }
             return;
         }
-        if found.some_missing {
-            let weight = if check.brace {
-                Weight::Include
-            } else {
-                Weight::Error
-            };
+        if found.missing {
+            let weight = weigh(check.brace);
             let text = format!("Some config files missing: \"{shown}\".");
             self.complain(place, text, weight, false);
         }

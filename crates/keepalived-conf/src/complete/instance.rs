@@ -243,6 +243,7 @@ fn strictness(pass: &mut Pass<'_>, draft: &mut InstanceDraft, strict: bool, vers
 
 fn interval(pass: &mut Pass<'_>, draft: &mut InstanceDraft, version: u32) {
     const MAX_V3: u64 = 40_950_000;
+    const HUNDREDTH: u64 = 10_000;
     let name = &draft.name;
     let micros = draft.advert_interval.unwrap_or(SECOND);
     let shown = format!("{}.{:06}", micros / SECOND, micros % SECOND);
@@ -254,8 +255,8 @@ fn interval(pass: &mut Pass<'_>, draft: &mut InstanceDraft, version: u32) {
             ));
         }
         seconds * SECOND
-    } else if micros > MAX_V3 {
-        let hundredths = (micros + 5_000) / 10_000;
+    } else if micros >= MAX_V3 + HUNDREDTH {
+        let hundredths = (micros + HUNDREDTH / 2) / HUNDREDTH;
         pass.complain(format!(
             "({name}) VRRPv3 advertisement interval {}.{:02}s is out of range. Must be less than 40.96s. Setting to 40.95s",
             hundredths / 100,
@@ -263,10 +264,12 @@ fn interval(pass: &mut Pass<'_>, draft: &mut InstanceDraft, version: u32) {
         ));
         MAX_V3
     } else {
-        if !micros.is_multiple_of(10_000) {
+        if !micros.is_multiple_of(HUNDREDTH) {
             pass.complain(format!("({name}) VRRPv3 advertisement interval {shown}s must be in units of 10ms - rounding"));
         }
-        ((micros + 5_000) / 10_000).max(1) * 10_000
+        // keepalived would round 40.955 up to what 12 bits cannot hold.
+        let rounded = ((micros + HUNDREDTH / 2) / HUNDREDTH).max(1) * HUNDREDTH;
+        rounded.min(MAX_V3)
     };
     draft.advert_interval = Some(rounded);
 }

@@ -128,7 +128,7 @@ impl Environment for FakeEnvironment {
         Ok(path.to_owned())
     }
 
-    fn list(&self, directory: &Path) -> Vec<OsString> {
+    fn list(&self, directory: &Path) -> Option<Vec<OsString>> {
         let mut names: Vec<OsString> = self
             .files
             .keys()
@@ -136,7 +136,9 @@ impl Environment for FakeEnvironment {
             .map(OsString::from)
             .collect();
         names.dedup();
-        names
+        let stat = self.stat(directory);
+        let there = stat.is_ok_and(|stat| stat.kind == FileKind::Directory);
+        there.then_some(names)
     }
 
     fn interface(&self, name: &str) -> Option<Interface> {

@@ -51,16 +51,14 @@ impl Environment for SystemEnvironment {
         std::fs::canonicalize(path)
     }
 
-    fn list(&self, directory: &Path) -> Vec<OsString> {
-        let Ok(entries) = std::fs::read_dir(directory) else {
-            return Vec::new();
-        };
-        let mut names: Vec<OsString> = entries
+    fn list(&self, directory: &Path) -> Option<Vec<OsString>> {
+        let mut names: Vec<OsString> = std::fs::read_dir(directory)
+            .ok()?
             .filter_map(Result::ok)
             .map(|entry| entry.file_name())
             .collect();
         names.sort();
-        names
+        Some(names)
     }
 
     fn interface(&self, name: &str) -> Option<Interface> {

@@ -12,7 +12,7 @@ use super::{
 mod garp;
 mod line;
 
-pub(super) use garp::extra_interfaces;
+pub(super) use garp::{LONGEST_DELAY, extra_interfaces};
 
 const MAIL: &str = "no mail is sent; use the log";
 

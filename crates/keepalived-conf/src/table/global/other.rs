@@ -236,8 +236,19 @@ pub(super) fn smtp_server(pass: &mut Pass<'_>, line: &Line) -> Handled {
         Some(_) => pass.text(line, 2)?,
         None => "25".to_owned(),
     };
+    if let Err(faulty) = unsigned(&port, 1, u32::from(u16::MAX)) {
+        // keepalived says it twice.
+        pass.complain(faulty.message.clone());
+        pass.complain(faulty.message);
+        pass.complain(format!("Invalid smtp server {text} {port}"));
+        return Ok(());
+    }
     // Nothing is looked up: a name may well become known later, a number never.
-    if text.parse::<IpAddr>().is_err() && text.parse::<u32>().is_err() && !text.contains('.') {
+    let name = text.contains('.')
+        && !text
+            .bytes()
+            .all(|byte| byte == b'.' || byte.is_ascii_digit());
+    if !name && text.parse::<IpAddr>().is_err() && !is_short_ipv4(&text) {
         pass.complain(format!("Invalid smtp server {text} {port}"));
     }
     Ok(())
@@ -445,4 +456,19 @@ pub(super) fn rx_bufs_multiplier(pass: &mut Pass<'_>, line: &Line) -> Handled {
         pass.complain(format!("Invalid vrrp_rx_bufs_multiplier {text}"));
     }
     Ok(())
+}
+
+/// Whether it is an IPv4 address of up to four numbers, the last of which fills what is left.
+/// inet(3).
+fn is_short_ipv4(text: &str) -> bool {
+    let numbers: Option<Vec<u32>> = text.split('.').map(|part| part.parse().ok()).collect();
+    let Some(numbers) = numbers else {
+        return false;
+    };
+    let Some((last, first)) = numbers.split_last().filter(|(_, first)| first.len() < 4) else {
+        return false;
+    };
+    let most = [u32::MAX, 0xff_ffff, 0xffff, 0xff];
+    first.iter().all(|number| *number <= 0xff)
+        && most.get(first.len()).is_some_and(|most| last <= most)
 }

@@ -112,7 +112,7 @@ pub(super) fn group6(pass: &mut Pass<'_>, line: &Line) -> Handled {
 
 pub(super) fn garp_delay(pass: &mut Pass<'_>, line: &Line) -> Handled {
     let text = pass.text(line, 1)?;
-    match pass.number(unsigned(&text, 0, u32::MAX)) {
+    match pass.number(unsigned(&text, 0, instance::LONGEST_DELAY)) {
         Some(value) => pass.draft.vrrp.garp.delay = Some(value),
         None => pass.complain(format!(
             "vrrp_garp_master_delay '{text}' invalid - ignoring"
@@ -171,7 +171,7 @@ pub(super) fn garp_refresh_repeat(pass: &mut Pass<'_>, line: &Line) -> Handled {
 
 pub(super) fn garp_lower_delay(pass: &mut Pass<'_>, line: &Line) -> Handled {
     let text = pass.text(line, 1)?;
-    match pass.number(unsigned(&text, 0, u32::MAX)) {
+    match pass.number(unsigned(&text, 0, instance::LONGEST_DELAY)) {
         Some(value) => pass.draft.vrrp.garp.lower_delay = Some(value),
         None => pass.complain(format!(
             "vrrp_garp_lower_prio_delay '{text}' invalid - ignoring"

@@ -8,6 +8,9 @@ use crate::text::Line;
 use super::super::Handled;
 use super::{current, name};
 
+/// The longest pause before a second burst, in seconds: 32 bits of microseconds hold no more.
+pub(in crate::table) const LONGEST_DELAY: u32 = 4_294;
+
 fn set(pass: &mut Pass<'_>, change: impl FnOnce(&mut GarpDraft)) {
     if let Some(instance) = current(pass) {
         change(&mut instance.garp);
@@ -16,7 +19,7 @@ fn set(pass: &mut Pass<'_>, change: impl FnOnce(&mut GarpDraft)) {
 
 pub(super) fn delay(pass: &mut Pass<'_>, line: &Line) -> Handled {
     let text = pass.text(line, 1)?;
-    match pass.number(unsigned(&text, 0, u32::MAX)) {
+    match pass.number(unsigned(&text, 0, LONGEST_DELAY)) {
         Some(value) => set(pass, |garp| garp.delay = Some(value)),
         None => {
             let name = name(pass);
@@ -78,7 +81,7 @@ pub(super) fn refresh_repeat(pass: &mut Pass<'_>, line: &Line) -> Handled {
 
 pub(super) fn lower_delay(pass: &mut Pass<'_>, line: &Line) -> Handled {
     let text = pass.text(line, 1)?;
-    match pass.number(unsigned(&text, 0, u32::MAX)) {
+    match pass.number(unsigned(&text, 0, LONGEST_DELAY)) {
         Some(value) => set(pass, |garp| garp.lower_delay = Some(value)),
         None => {
             let name = name(pass);

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use vrrp_core::settings::{Initial, OldChecksum};
 
 use crate::draft::{AuthType, Family, InstanceDraft};
-use crate::number::{boolean, seconds, unsigned};
+use crate::number::{boolean, seconds, signed, unsigned};
 use crate::pass::Pass;
 use crate::text::Line;
 
@@ -148,7 +148,8 @@ pub(super) fn advert_int(pass: &mut Pass<'_>, line: &Line) -> Handled {
 
 pub(super) fn version(pass: &mut Pass<'_>, line: &Line) -> Handled {
     let text = pass.text(line, 1)?;
-    match pass.number(unsigned(&text, 2, 3)) {
+    let read = pass.number(signed(&text, 2, 3));
+    match read.and_then(|version| u32::try_from(version).ok()) {
         Some(version) => {
             let known = current(pass).and_then(|instance| match instance.native_ipv6 {
                 true => Some(3),
