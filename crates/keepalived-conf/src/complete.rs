@@ -16,7 +16,6 @@ use crate::draft::{
 use crate::model::routes::StaticAddressDef;
 use crate::model::{
     Config, GlobalDefs, InstanceDef, InstanceDefaults, ScriptDef, TrackFileDef, TrackProcessDef,
-    VmacDef,
 };
 use crate::pass::Pass;
 use crate::report::Start;
@@ -24,6 +23,7 @@ use crate::report::Start;
 mod groups;
 mod instance;
 mod scripts;
+mod vmacs;
 
 use groups::Group;
 
@@ -90,13 +90,13 @@ fn whole(pass: &mut Pass<'_>) -> (Option<Config>, Start) {
     pass.focus = None;
     let scripts = used_scripts(pass, &settled, &groups, &ready);
     let mut defs = Vec::new();
-    let mut vmacs: Vec<String> = settled
+    let mut taken: Vec<String> = settled
         .iter()
         .filter_map(|draft| draft.vmac_name.clone())
         .collect();
     for draft in &settled {
         let group = groups.iter().find(|group| group.has(&draft.name));
-        defs.extend(resolve(pass, draft, group, &scripts, &mut vmacs));
+        defs.extend(resolve(pass, draft, group, &scripts, &mut taken));
     }
     let tracks = |kind: TrackerKind, name: &str| {
         defs.iter().any(|def: &InstanceDef| {
@@ -173,28 +173,6 @@ fn static_addresses(pass: &mut Pass<'_>) -> Vec<StaticAddressDef> {
             track_group: draft.track_group,
         })
         .collect()
-}
-
-/// An address on a VMAC interface that no instance makes for its adverts.
-fn warn_of_vmac_addresses(pass: &mut Pass<'_>, draft: &InstanceDraft) {
-    let on_another = draft
-        .addresses
-        .iter()
-        .chain(&draft.excluded)
-        .any(|address| {
-            let elsewhere = address.device.is_some() && address.device != draft.interface;
-            address.use_vmac && (elsewhere || !draft.use_vmac)
-        });
-    if on_another {
-        pass.own(
-            Some(draft.span),
-            &format!(
-                "({}) 'use_vmac' of an address has no effect here",
-                draft.name
-            ),
-            "the address is set on its device; virtual MAC interfaces are made for instances",
-        );
-    }
 }
 
 /// Two instances that would take each other's adverts.
@@ -288,9 +266,8 @@ fn resolve(
     draft: &InstanceDraft,
     group: Option<&Group>,
     scripts: &[ScriptDef],
-    vmacs: &mut Vec<String>,
+    taken: &mut Vec<String>,
 ) -> Option<InstanceDef> {
-    warn_of_vmac_addresses(pass, draft);
     let global = &pass.draft.vrrp;
     let version = draft.version.unwrap_or(global.version);
     let interface = draft.interface.clone().unwrap_or_default();
@@ -407,6 +384,8 @@ fn resolve(
         };
         pass.own(Some(draft.span), &what, &reason);
     }
+    let vmac = vmacs::own(draft, &pass.draft.vrrp, taken);
+    let address_vmacs = vmacs::of_addresses(pass, draft, &mut settings, taken);
     Some(InstanceDef {
         settings,
         interface_present: draft.interface_present,
@@ -414,7 +393,8 @@ fn resolve(
         routes: draft.routes.clone(),
         rules: draft.rules.clone(),
         notify: groups::notify(&draft.notify, &pass.draft.global),
-        vmac: vmac(draft, &pass.draft.vrrp, vmacs),
+        vmac,
+        address_vmacs,
         accept: draft
             .accept
             .unwrap_or(!draft.strict.unwrap_or(pass.draft.vrrp.strict)),
@@ -423,33 +403,6 @@ fn resolve(
         receive_buffer: draft.receive_buffer,
         smtp_alert: draft.smtp_alert.unwrap_or(pass.draft.global.smtp_alert),
         span: Some(draft.span),
-    })
-}
-
-/// The interface that `use_vmac` asks for. `taken` are the names of others.
-fn vmac(draft: &InstanceDraft, global: &GlobalVrrp, taken: &mut Vec<String>) -> Option<VmacDef> {
-    let vrid = draft.vrid.filter(|_| draft.use_vmac)?;
-    let (family, standard) = match draft.family() {
-        Family::V4 => ("", 1),
-        Family::V6 => ("6", 2),
-    };
-    let prefix = global.vmac_prefix.as_deref().unwrap_or("vrrp");
-    let name = draft.vmac_name.clone().or_else(|| {
-        // As keepalived goes on where a name is taken.
-        ["", family]
-            .into_iter()
-            .map(str::to_owned)
-            .chain((1_u32..).map(|number| number.to_string()))
-            .map(|middle| format!("{prefix}{middle}.{vrid}"))
-            .find(|name| !taken.contains(name))
-    })?;
-    taken.push(name.clone());
-    Some(VmacDef {
-        name,
-        mac: draft.vmac_mac.unwrap_or([0, 0, 0x5e, 0, standard, vrid]),
-        // Unicast peers know the address of the interface below.
-        xmit_base: draft.xmit_base || !draft.peers.is_empty(),
-        for_addresses: draft.vmac_addresses,
     })
 }
 

@@ -61,6 +61,8 @@ pub(crate) struct GlobalVrrp {
     pub(crate) checksum_as_v2: bool,
     /// `vmac_prefix`
     pub(crate) vmac_prefix: Option<String>,
+    /// `vmac_addr_prefix`
+    pub(crate) vmac_addr_prefix: Option<String>,
 }
 
 impl Default for GlobalVrrp {
@@ -80,6 +82,7 @@ impl Default for GlobalVrrp {
             group6: None,
             checksum_as_v2: false,
             vmac_prefix: None,
+            vmac_addr_prefix: None,
         }
     }
 }

@@ -25,8 +25,9 @@ use std::path::Path;
 pub use compat::compat_markdown;
 pub use env::{Environment, FakeEnvironment, SystemEnvironment};
 pub use model::{
-    Command, Config, FifoDef, GarpGroupDef, GlobalDefs, InstanceDef, InstanceDefaults, NotifyDef,
-    ParamMatch, ScriptDef, SyncGroupDef, TrackFileDef, TrackGroupDef, TrackProcessDef, VmacDef,
+    AddressVmacDef, Command, Config, FifoDef, GarpGroupDef, GlobalDefs, InstanceDef,
+    InstanceDefaults, NotifyDef, ParamMatch, ScriptDef, SyncGroupDef, TrackFileDef, TrackGroupDef,
+    TrackProcessDef, VmacDef,
 };
 pub use report::{Audience, Loaded, Message, Process, Start};
 

@@ -14,7 +14,7 @@ pub use global::{GarpGroupDef, GlobalDefs};
 pub use notify::{Command, FifoDef, NotifyDef};
 pub use shown::InstanceDefaults;
 pub use tracking::{ParamMatch, ScriptDef, TrackFileDef, TrackProcessDef};
-pub use vmac::VmacDef;
+pub use vmac::{AddressVmacDef, VmacDef};
 
 use routes::{RouteDef, RuleDef, StaticAddressDef};
 
@@ -91,6 +91,8 @@ pub struct InstanceDef {
     pub notify: NotifyDef,
     /// `use_vmac`: the interface of its own that adverts and addresses use.
     pub vmac: Option<VmacDef>,
+    /// Further interfaces of its own, for addresses; these name them as their interface.
+    pub address_vmacs: Vec<AddressVmacDef>,
     /// Whether the master answers on its addresses: `accept`, `no_accept`; under strict rules it
     /// does not unless told so. Owners always do.
     pub accept: bool,
@@ -118,6 +120,7 @@ impl InstanceDef {
             rules: Vec::new(),
             notify: NotifyDef::default(),
             vmac: None,
+            address_vmacs: Vec::new(),
             accept: true,
             strict: false,
             promote_secondaries: false,
@@ -125,5 +128,26 @@ impl InstanceDef {
             smtp_alert: false,
             span: None,
         }
+    }
+
+    /// Whether it has virtual interfaces.
+    #[must_use]
+    pub const fn has_vmacs(&self) -> bool {
+        self.vmac.is_some() || !self.address_vmacs.is_empty()
+    }
+
+    /// The interface below the virtual one of that name, if it is one of its own.
+    #[must_use]
+    pub fn below(&self, interface: &str) -> Option<&str> {
+        if self
+            .vmac
+            .as_ref()
+            .is_some_and(|vmac| vmac.name == interface)
+        {
+            return Some(&self.settings.interface);
+        }
+        let mut all = self.address_vmacs.iter();
+        let found = all.find(|vmac| vmac.name == interface)?;
+        Some(&found.base)
     }
 }

@@ -167,19 +167,6 @@ fn static_addresses_are_on_the_default_interface_unless_told() {
 }
 
 #[test]
-fn what_is_not_set_is_said() {
-    let loaded = read(&around(
-        "virtual_ipaddress_excluded",
-        "10.0.9.9/24 use_vmac",
-    ));
-    let own: Vec<&str> = loaded.own_lines().collect();
-    assert!(
-        own.iter().any(|line| line.contains("has no effect here")),
-        "{own:?}"
-    );
-}
-
-#[test]
 fn routers_and_track_groups_know_what_they_have() {
     let config = config("virtual_routes", "10.1.0.0/16 dev eth0");
     let router = &config.instances[0].settings;

@@ -5,9 +5,18 @@ use std::net::IpAddr;
 
 use vrrp_core::settings::Address;
 
-/// `10.0.0.100/24 brd 10.0.0.255 dev eth0 scope global label eth0:vip set`; `base` is the
-/// name of a virtual interface and of the one below it.
-pub(super) fn text(address: &Address, base: Option<(&str, &str)>, set: bool) -> String {
+/// Of a virtual interface.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Below<'a> {
+    /// The interface below.
+    pub(super) interface: &'a str,
+    /// Whether it is there for addresses alone.
+    pub(super) own: bool,
+}
+
+/// `10.0.0.100/24 brd 10.0.0.255 dev eth0 scope global label eth0:vip set`; `below`
+/// says what the virtual interface it is on is made of.
+pub(super) fn text(address: &Address, below: Option<Below<'_>>, set: bool) -> String {
     let mut out = address.address.to_string();
     // Writing to a string cannot fail.
     match address.peer {
@@ -20,8 +29,9 @@ pub(super) fn text(address: &Address, base: Option<(&str, &str)>, set: bool) -> 
         let _ = write!(out, " brd {broadcast}");
     }
     let _ = write!(out, " dev {}", address.interface);
-    if let Some((_, below)) = base.filter(|(name, _)| *name == address.interface) {
-        let _ = write!(out, "@{below}");
+    if let Some(below) = below {
+        let own = if below.own { " use_vmac" } else { "" };
+        let _ = write!(out, "@{}{own}", below.interface);
     }
     let _ = write!(out, " scope {}", scope(address));
     if let Some(label) = &address.label {

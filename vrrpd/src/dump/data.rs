@@ -273,7 +273,11 @@ fn addresses(out: &mut String, item: &Item<'_>) {
     let set = item.router.state() == State::Master;
     let list = |out: &mut String, list: &[Address]| {
         for address in list {
-            line!(out, "     {}", address::text(address, item.base(), set));
+            line!(
+                out,
+                "     {}",
+                address::text(address, item.below(address), set)
+            );
         }
     };
     line!(out, "   Virtual IP ({}):", settings.addresses.len());

@@ -142,7 +142,7 @@ fn seconds(interval: Duration) -> String {
 /// The packet filter, where something needs one.
 fn filtered(out: &mut String, config: &Config) {
     let global = &config.global;
-    let needed = |def: &keepalived_conf::InstanceDef| def.vmac.is_some() || !def.accept;
+    let needed = |def: &keepalived_conf::InstanceDef| def.has_vmacs() || !def.accept;
     if global.nftables_table.is_none() && !config.instances.iter().any(needed) {
         return;
     }

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use keepalived_conf::InstanceDef;
 use netif::{Link, View};
 use vrrp_core::settings::{Family, Track, TrackerKind, Transport};
 
@@ -161,9 +160,7 @@ fn standing(link: &Link) -> String {
 /// The interface below, if this one is a router's virtual one.
 fn below<'a>(interface: &str, items: &[Item<'a>]) -> Option<&'a str> {
     let defs = items.iter().map(|item| item.def);
-    let of = |def: &InstanceDef| def.vmac.as_ref().is_some_and(|it| it.name == interface);
-    let mut all = defs.filter(|def| of(def));
-    all.next().map(|def| def.settings.interface.as_str())
+    defs.filter_map(|def| def.below(interface)).next()
 }
 
 fn tracking(out: &mut String, interface: &str, items: &[Item<'_>]) {

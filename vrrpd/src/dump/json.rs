@@ -155,7 +155,7 @@ fn data(item: &Item<'_>) -> String {
     let lines = |list: &[vrrp_core::settings::Address]| {
         let lines: Vec<String> = list
             .iter()
-            .map(|address| address::text(address, item.base(), set))
+            .map(|address| address::text(address, item.below(address), set))
             .collect();
         lines.into_iter()
     };

@@ -21,7 +21,7 @@ use std::time::SystemTime;
 use daemonkit::syslog::Level;
 use keepalived_conf::InstanceDef;
 use netif::{Kernel, Link};
-use vrrp_core::settings::Sense;
+use vrrp_core::settings::{Address, Sense};
 use vrrp_core::{Counters, PeerView, State, Time, VirtualRouter};
 
 use crate::engine::Engine;
@@ -62,10 +62,13 @@ pub(crate) struct Item<'a> {
 }
 
 impl Item<'_> {
-    /// Its virtual interface, and the interface below.
-    fn base(&self) -> Option<(&str, &str)> {
-        let vmac = self.def.vmac.as_ref()?;
-        Some((&vmac.name, &self.def.settings.interface))
+    /// What is below the interface of an address, if that is a virtual one.
+    fn below(&self, address: &Address) -> Option<address::Below<'_>> {
+        let own = self.def.vmac.as_ref();
+        Some(address::Below {
+            interface: self.def.below(&address.interface)?,
+            own: own.is_none_or(|vmac| vmac.name != address.interface),
+        })
     }
 
     /// The master it obeys.

@@ -481,14 +481,16 @@ fn rules_are_keepaliveds() {
 #[test]
 fn addresses_on_a_virtual_interface_name_the_one_below() {
     let address = Address::new("10.0.0.120".parse().unwrap(), 24, "vrrp53");
-    let base = Some(("vrrp53", "eth0"));
+    let below = |own| {
+        let interface = "eth0";
+        Some(address::Below { interface, own })
+    };
     assert_eq!(
-        address::text(&address, base, true),
+        address::text(&address, below(false), true),
         "10.0.0.120/24 dev vrrp53@eth0 scope global set"
     );
-    let elsewhere = Address::new("10.0.0.121".parse().unwrap(), 24, "eth1");
     assert_eq!(
-        address::text(&elsewhere, base, false),
-        "10.0.0.121/24 dev eth1 scope global"
+        address::text(&address, below(true), false),
+        "10.0.0.120/24 dev vrrp53@eth0 use_vmac scope global"
     );
 }

@@ -5,12 +5,12 @@ use std::net::IpAddr;
 
 use daemonkit::syslog::Level;
 use keepalived_conf::InstanceDef;
-use netif::{Guard, Guarded, Kernel, Side, VirtualLink};
-use vrrp_core::settings::Family;
+use netif::{Guard, Guarded, Kernel, Macvlan, Side, VirtualLink};
 use vrrp_core::{Duration, InstanceLine, LogLine, State, Time};
 
 use super::Engine;
 use super::slot::Slot;
+use super::vmac::macvlans;
 use crate::log::Voice;
 use crate::wire::Wire;
 
@@ -52,7 +52,7 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
     /// Says that the tables have the usual name, if they are needed.
     pub(super) fn tell_of_tables(&mut self) {
         let mut all = self.config.instances.iter();
-        let needed = all.any(|def| def.vmac.is_some() || denies(def));
+        let needed = all.any(|def| def.has_vmacs() || denies(def));
         if needed && !self.firewall.told && self.config.global.nftables_table.is_none() {
             self.firewall.told = true;
             let line = "use_vmac or no_accept/strict specified, but no firewall configured - using nftables";
@@ -102,7 +102,7 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
     /// Asks for what is to be dropped now, if that is something else than before.
     pub(super) fn update_guard(&mut self) -> bool {
         let mut all = self.slots.iter().map(|slot| &slot.def);
-        let needed = all.any(|def| def.vmac.is_some() || denies(def));
+        let needed = all.any(|def| def.has_vmacs() || denies(def));
         if !needed && self.firewall.asked.is_empty() {
             return false;
         }
@@ -160,16 +160,15 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
     }
 
     fn virtual_links(&self) -> Vec<VirtualLink> {
-        let of = |def: &InstanceDef| {
-            let link = self.view.link_by_name(&def.vmac.as_ref()?.name)?;
-            let base = self.view.link_by_name(&def.settings.interface)?;
+        let of = |vmac: Macvlan| {
             Some(VirtualLink {
-                index: link.index,
-                base: base.index,
-                v6: def.settings.family == Family::V6,
+                index: self.view.link_by_name(&vmac.name)?.index,
+                base: self.view.link_by_name(&vmac.base)?.index,
+                v6: vmac.v6,
             })
         };
-        let mut links: Vec<VirtualLink> = self.config.instances.iter().filter_map(of).collect();
+        let all = self.config.instances.iter().flat_map(macvlans);
+        let mut links: Vec<VirtualLink> = all.filter_map(of).collect();
         links.sort();
         links.dedup();
         links

@@ -639,7 +639,7 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
         let Some(slot) = self.slots.get_mut(index) else {
             return;
         };
-        let vmac_usable = slot.def.vmac.as_ref().is_none_or(|vmac| {
+        let vmac_usable = vmac::macvlans(&slot.def).all(|vmac| {
             let link = self.view.link_by_name(&vmac.name);
             self.vmacs.is_made(&vmac.name) && link.is_some_and(Link::is_usable)
         });

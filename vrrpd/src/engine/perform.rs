@@ -199,11 +199,7 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
         };
         let own = slot.settings().garp.interval;
         // A virtual interface counts as the one below it.
-        let vmac = slot.def.vmac.as_ref();
-        let device = match vmac.is_some_and(|vmac| vmac.name == interface) {
-            true => slot.settings().interface.as_str(),
-            false => interface,
-        };
+        let device = slot.def.below(interface).unwrap_or(interface);
         let mut groups = self.config.global.garp_groups.iter().enumerate();
         let group = groups.find(|(_, group)| group.interfaces.iter().any(|name| name == device));
         let (family, interval) = match (address, group) {

@@ -141,7 +141,7 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
 /// Whether a new definition is the old router with other settings, as the other
 /// hosts see it. Peers may come and go.
 fn is_same_router(old: &InstanceDef, new: &InstanceDef) -> bool {
-    if old.vmac != new.vmac {
+    if old.vmac != new.vmac || old.address_vmacs != new.address_vmacs {
         return false;
     }
     let (old, new) = (&old.settings, &new.settings);

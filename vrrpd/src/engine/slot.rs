@@ -107,11 +107,7 @@ impl Slot {
     pub(super) fn watches(&self, interface: &str) -> bool {
         let settings = self.settings();
         settings.interface == interface
-            || self
-                .def
-                .vmac
-                .as_ref()
-                .is_some_and(|vmac| vmac.name == interface)
+            || self.def.below(interface).is_some()
             || settings
                 .trackers
                 .iter()

@@ -71,30 +71,37 @@ impl Vmacs {
     }
 }
 
-/// Addresses without a device of their own are on the virtual interface.
+/// Addresses without a device of their own are on the virtual interface, unless they are of
+/// the other family: its hardware address is not for those.
 pub(super) fn move_addresses(config: &mut Config) {
     for InstanceDef { settings, vmac, .. } in &mut config.instances {
         let Some(vmac) = vmac else {
             continue;
         };
+        let v6 = settings.family == Family::V6;
         let all = settings.addresses.iter_mut();
         for address in all.chain(&mut settings.excluded) {
-            if address.interface == settings.interface {
+            if address.interface == settings.interface && address.address.is_ipv6() == v6 {
                 address.interface.clone_from(&vmac.name);
             }
         }
     }
 }
 
-/// The virtual interface of an instance.
-fn macvlan(def: &InstanceDef) -> Option<Macvlan> {
-    let vmac = def.vmac.as_ref()?;
-    Some(Macvlan {
+/// The virtual interfaces of an instance.
+pub(super) fn macvlans(def: &InstanceDef) -> impl Iterator<Item = Macvlan> {
+    let own = def.vmac.iter().map(|vmac| Macvlan {
         name: vmac.name.clone(),
         base: def.settings.interface.clone(),
         mac: vmac.mac,
         v6: def.settings.family == Family::V6,
-    })
+    });
+    own.chain(def.address_vmacs.iter().map(|vmac| Macvlan {
+        name: vmac.name.clone(),
+        base: vmac.base.clone(),
+        mac: vmac.mac,
+        v6: vmac.v6,
+    }))
 }
 
 impl<K: Kernel, W: Wire> Engine<K, W> {
@@ -105,10 +112,10 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
             return;
         }
         let all = &self.config.instances;
-        let wanted: Vec<Macvlan> = all.iter().filter_map(macvlan).collect();
+        let wanted: Vec<Macvlan> = all.iter().flat_map(macvlans).collect();
         // What the operator wants to outlive a killed daemon stays whole.
         let is_leased = |def: &&InstanceDef| def.settings.lease != Lease::Off;
-        let leased = all.iter().filter(is_leased).filter_map(macvlan);
+        let leased = all.iter().filter(is_leased).flat_map(macvlans);
         let leased: BTreeSet<String> = leased.map(|link| link.name).collect();
         let view = &self.view;
         let kernel = &mut self.kernel;
@@ -152,7 +159,7 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
         result: &Result<(), netif::Error>,
     ) {
         let all = self.config.instances.iter();
-        let of = |def: &&InstanceDef| def.vmac.as_ref().is_some_and(|it| it.name == link.name);
+        let of = |def: &&InstanceDef| def.below(&link.name).is_some();
         let owner = all.clone().find(of).map(|def| def.settings.name.clone());
         let owner = owner.as_deref().unwrap_or("?");
         let name = &link.name;

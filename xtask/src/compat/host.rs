@@ -89,9 +89,9 @@ impl Environment for Host {
         }
     }
 
-    fn list(&self, directory: &Path) -> Vec<OsString> {
+    fn list(&self, directory: &Path) -> Option<Vec<OsString>> {
         if directory == Path::new(FOLDER) {
-            return vec!["keepalived.conf".into()];
+            return Some(vec!["keepalived.conf".into()]);
         }
         SystemEnvironment.list(directory)
     }

@@ -10,6 +10,18 @@ pub struct VmacDef {
     pub mac: [u8; 6],
     /// `vmac_xmit_base`, or unicast: adverts go out of the interface below.
     pub xmit_base: bool,
-    /// `use_vmac_addr`: addresses on other interfaces get VMAC interfaces there as well.
-    pub for_addresses: bool,
+}
+
+/// `use_vmac_addr`, or `use_vmac` of an address: one that carries addresses and no adverts, of all
+/// those on one interface and of one family.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AddressVmacDef {
+    /// Its name, made of `vmac_addr_prefix` (or `vmac_prefix`) and the virtual router id.
+    pub name: String,
+    /// The interface it is made on.
+    pub base: String,
+    /// Its MAC address: that of RFC 9568, section 7.3.
+    pub mac: [u8; 6],
+    /// Whether it carries IPv6; IPv4 alone if not.
+    pub v6: bool,
 }

@@ -444,11 +444,11 @@ pub(super) const ROWS: &[Row] = &[
         vrrp::vmac_prefix,
         "begins the names of VMAC interfaces, vrrp unless given",
     ),
-    Row::refused(
+    Row::full(
         "vmac_addr_prefix",
         "TEXT",
-        other::one_word,
-        "addresses on other interfaces get no VMAC interfaces there",
+        vrrp::vmac_addr_prefix,
+        "name of the virtual interfaces of addresses, before the virtual router id",
     ),
     Row::refused("snmp_socket", "SOCKET", other::snmp_socket, SNMP),
     Row::refused("enable_snmp_vrrp", "", nothing, SNMP),

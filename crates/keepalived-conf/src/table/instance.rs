@@ -385,11 +385,11 @@ pub(super) const ROWS: &[Row] = &[
         line::use_vmac,
         "an interface with the virtual router's own hardware address",
     ),
-    Row::refused(
+    Row::full(
         "use_vmac_addr",
         "",
         line::vmac_addresses,
-        "addresses on other interfaces get no VMAC interfaces there",
+        "addresses on other interfaces, or of the other family, are on virtual interfaces there",
     ),
     Row::full(
         "vmac_xmit_base",

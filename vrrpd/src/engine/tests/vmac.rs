@@ -1,6 +1,6 @@
 //! Virtual interfaces.
 
-use keepalived_conf::VmacDef;
+use keepalived_conf::{AddressVmacDef, VmacDef};
 use vrrp_proto::vrrp::GROUP_V4;
 
 use super::*;
@@ -20,7 +20,6 @@ fn virtual_mac(xmit_base: bool) -> Config {
         name: "vrrp.60".to_owned(),
         mac: MAC,
         xmit_base,
-        for_addresses: false,
     });
     config
 }
@@ -125,4 +124,42 @@ fn a_reload_makes_it_and_removes_it() {
     host.pass(4000);
     assert_eq!(host.state(), State::Master);
     assert!(host.holds_vip());
+}
+
+/// An address of the other family stays on the interface below, unless it has one of its own.
+#[test]
+fn addresses_have_interfaces_of_their_own() {
+    let mut wanted = virtual_mac(false);
+    let plain = Address::new("2001:db8::1".parse().unwrap(), 64, "ens160");
+    let own = Address::new("2001:db8::2".parse().unwrap(), 64, "vrrp6.60");
+    wanted.instances[0].settings.excluded = vec![plain, own];
+    wanted.instances[0].address_vmacs = vec![AddressVmacDef {
+        name: "vrrp6.60".to_owned(),
+        base: "ens160".to_owned(),
+        mac: [0, 0, 0x5e, 0, 2, 60],
+        v6: true,
+    }];
+    let mut host = Host::new(wanted);
+    let index = link_index(&host, "vrrp6.60").unwrap();
+    host.pass(4000);
+    assert_eq!(host.state(), State::Master);
+    let addresses = host.kernel.addresses();
+    let link_of = |text: &str| {
+        let address: IpAddr = text.parse().unwrap();
+        let found = addresses.iter().find(|it| it.key.addr == address);
+        found.map(|it| it.key.ifindex)
+    };
+    assert_eq!(link_of("2001:db8::1"), link_index(&host, "ens160"));
+    assert_eq!(link_of("2001:db8::2"), Some(index));
+    let guard = host.kernel.guards().pop().unwrap();
+    let reports: Vec<(u32, bool)> = guard
+        .virtual_links
+        .iter()
+        .map(|link| (link.index, link.v6))
+        .collect();
+    let first = link_index(&host, "vrrp.60").unwrap();
+    assert_eq!(reports, [(first, false), (index, true)]);
+    host.engine.stop(host.now);
+    host.settle();
+    assert_eq!(link_index(&host, "vrrp6.60"), None);
 }

@@ -215,6 +215,14 @@ pub(super) fn vmac_prefix(pass: &mut Pass<'_>, line: &Line) -> Handled {
     Ok(())
 }
 
+pub(super) fn vmac_addr_prefix(pass: &mut Pass<'_>, line: &Line) -> Handled {
+    let text = pass.text(line, 1)?;
+    if text.len() + ".255".len() < instance::MAX_INTERFACE {
+        pass.draft.vrrp.vmac_addr_prefix = Some(text);
+    }
+    Ok(())
+}
+
 pub(super) fn garp_interval(pass: &mut Pass<'_>, line: &Line) -> Handled {
     if let Some(micros) = interval(pass, line, "vrrp_garp_interval")? {
         pass.draft.vrrp.garp_interval = micros;
