@@ -6,6 +6,7 @@
 //! - [`host`] starts programs inside a host and looks at them;
 //! - [`pair`] is the owner's set-up: two balancers, three API-server stand-ins, one client;
 //! - [`duel`] is two routers and nothing else: every way to speak VRRP, every trouble;
+//! - [`ground`] is two hosts and what lies in their kernels beside the addresses;
 //! - [`owners`] tells who held the virtual address when;
 //! - [`traffic`] tells which backend answered the client, how fast, and what was lost;
 //! - [`capture`] records the wire and asks tshark what it thinks of it.
@@ -23,6 +24,7 @@ pub mod differential;
 pub mod duel;
 pub mod fixtures;
 pub mod forgery;
+pub mod ground;
 pub mod host;
 pub mod lab;
 pub mod node;

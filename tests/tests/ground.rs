@@ -1,114 +1,15 @@
 //! What moves and stays beside the addresses: routes, rules, what is static, and what a master
 //! that does not answer on its addresses drops. Each test runs with keepalived too.
 
-use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use e2e::binaries;
 use e2e::capture::Capture;
-use e2e::host::{Host, HostSpec};
-use e2e::lab::Lab;
+use e2e::ground::{Answer, CONF, Ground, LIMIT, VIP, answer, conf, shown};
+use e2e::host::Host;
 use e2e::pair::Implementation::{self, Original, Ours};
-use e2e::protocol::Ending;
-use e2e::task::Task;
 use e2e::wait;
 use nix::libc::{SIGCONT, SIGHUP, SIGKILL, SIGSTOP, SIGTERM};
-
-const CONF: &str = "/etc/keepalived/keepalived.conf";
-const LIMIT: Duration = Duration::from_secs(20);
-const VIP: &str = "10.0.254.100";
-
-/// Two hosts on one wire; a router runs on each.
-struct Ground {
-    lab: Lab,
-    routers: Vec<Task>,
-}
-
-impl Ground {
-    fn new() -> Result<Self> {
-        let mut specs = Vec::new();
-        for (name, last) in [("r1", 1), ("r2", 2)] {
-            let mut spec = HostSpec::new(name, Ipv4Addr::new(10, 0, 254, last));
-            spec.binaries = vec![(binaries::ours("vrrpd")?, "vrrpd".to_owned())];
-            specs.push(spec);
-        }
-        let lab = Lab::start(&specs)?;
-        let routers = Vec::new();
-        Ok(Self { lab, routers })
-    }
-
-    fn host(&self, name: &str) -> Result<&Host> {
-        self.lab.host(name)
-    }
-
-    /// Starts a router with this file.
-    fn start(&mut self, name: &str, whose: Implementation, text: &str) -> Result<()> {
-        self.start_with(name, whose, &[], text)
-    }
-
-    /// The same with further arguments.
-    fn start_with(
-        &mut self,
-        name: &str,
-        whose: Implementation,
-        further: &[&str],
-        text: &str,
-    ) -> Result<()> {
-        let host = self.lab.host(name)?;
-        host.write(CONF, text)?;
-        let mut arguments = vec![whose.router(), "--dont-fork", "-P", "-D", "-f", CONF];
-        arguments.extend(further);
-        let router = host.spawn(&arguments)?;
-        self.routers.push(router);
-        Ok(())
-    }
-
-    /// Waits until what `ip` shows on a host has each of these texts, or none of them.
-    fn wait(&self, name: &str, texts: &[&str], there: bool) -> Result<()> {
-        let host = self.lab.host(name)?;
-        wait::until_ok(&format!("{texts:?} on {name}: {there}"), LIMIT, || {
-            let shown = ground(host)?;
-            let right = texts.iter().all(|text| shown.contains(text) == there);
-            Ok(right.then_some(()))
-        })
-        .with_context(|| format!("{:?}", host.log().messages()))
-        .with_context(|| ground(host).unwrap_or_default())
-    }
-}
-
-/// Addresses, routes and rules of a host.
-fn ground(host: &Host) -> Result<String> {
-    let mut shown = String::new();
-    for what in [
-        &["ip", "-o", "address"][..],
-        &["ip", "route", "show", "table", "all"],
-        &["ip", "rule"],
-    ] {
-        shown += &host.run(what)?.success()?.stdout;
-    }
-    Ok(shown)
-}
-
-fn conf(priority: u8, before: &str, inside: &str) -> String {
-    format!(
-        "global_defs {{
-    router_id LAB
-}}
-{before}
-vrrp_instance V1 {{
-    interface ens160
-    virtual_router_id 51
-    priority {priority}
-    advert_int 1
-    virtual_ipaddress {{
-        {VIP}/32
-    }}
-{inside}
-}}
-"
-    )
-}
 
 const ROUTES: &str = "
     virtual_routes {
@@ -243,10 +144,7 @@ fn a_virtual_interface_does_not_outlive_a_router_that_is_killed() -> Result<()> 
     let router = ground.routers.first().context("no router")?;
     router.signal(SIGKILL)?;
     router.wait(LIMIT)?;
-    ensure!(
-        self::ground(host)?.contains(VIP),
-        "before its lease is over"
-    );
+    ensure!(shown(host)?.contains(VIP), "before its lease is over");
     ground.wait("r1", &[VIP, "vrrp.51"], false)?;
     host.wait_gone(&["vrrpd-warden"], LIMIT)?;
     ensure!(of_base(host)? == ["0", "0"]);
@@ -299,7 +197,7 @@ fn routes_stay_if_the_operator_says_so() -> Result<()> {
     router.signal(SIGTERM)?;
     router.wait(LIMIT)?;
     wait::holds_for(Duration::from_secs(2), || {
-        let shown = self::ground(ground.host("r1")?)?;
+        let shown = shown(ground.host("r1")?)?;
         ensure!(SHOWN.iter().all(|text| shown.contains(text)), "{shown}");
         Ok(())
     })
@@ -345,23 +243,6 @@ fn what_is_static_is_there_all_the_time() -> Result<()> {
 #[test]
 fn what_is_static_is_there_all_the_time_with_the_original() -> Result<()> {
     what_is_static(Original)
-}
-
-/// What becomes of a connection to a port of an address where nobody listens.
-#[derive(Debug, PartialEq, Eq)]
-enum Answer {
-    Refusal,
-    Nothing,
-}
-
-fn answer(host: &Host, address: &str) -> Result<Answer> {
-    let connect = format!("</dev/tcp/{address}/9");
-    let output = host.run(&["timeout", "1", "bash", "-c", &connect])?;
-    match output.ending {
-        Ending::Code(124) => Ok(Answer::Nothing),
-        Ending::Code(1) => Ok(Answer::Refusal),
-        ending => anyhow::bail!("{ending:?}: {}", output.stderr),
-    }
 }
 
 fn no_accept(whose: Implementation) -> Result<()> {

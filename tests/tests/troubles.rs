@@ -9,8 +9,9 @@ use e2e::pair::Implementation::{self, Original, Ours};
 
 /// The troubles that are played one after the other on one pair of hosts; the groups run
 /// side by side, since all they do is wait.
-const GROUPS: [&[Trouble]; 3] = [
-    &[Trouble::Weighted, Trouble::Term, Trouble::Silent],
+const GROUPS: [&[Trouble]; 4] = [
+    &[Trouble::Weighted, Trouble::Term],
+    &[Trouble::Lowered, Trouble::Silent],
     &[Trouble::Reload, Trouble::KillAll, Trouble::Hang],
     &[
         Trouble::Vital,
@@ -20,10 +21,15 @@ const GROUPS: [&[Trouble]; 3] = [
     ],
 ];
 
+/// With so short a patience only what is sure to move the address tells anything on a loaded
+/// machine.
+const FAST: [&[Trouble]; 1] = [&[Trouble::KillAll, Trouble::Term]];
+
 /// Plays all groups and tells what was seen, a line for each trouble.
 fn play(wire: Wire, routers: [Implementation; 2]) -> Result<String> {
+    let groups: &[&[Trouble]] = if wire == Wire::V3Fast { &FAST } else { &GROUPS };
     let outcomes: Vec<Result<String>> = std::thread::scope(|scope| {
-        let threads: Vec<_> = GROUPS
+        let threads: Vec<_> = groups
             .iter()
             .map(|group| scope.spawn(move || play_group(wire, routers, group)))
             .collect();
@@ -108,6 +114,10 @@ pairings! {
     unicast: Unicast;
     multicast: Multicast;
     version_3: V3;
+    version_3_fast: V3Fast;
+    version_3_unicast: UnicastV3;
     ipv6: Ipv6;
     virtual_mac: Vmac;
+    virtual_mac_below: VmacBase;
+    virtual_mac_ipv6: VmacIpv6;
 }

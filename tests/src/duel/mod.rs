@@ -52,7 +52,7 @@ impl Duel {
             host.write(KEEPALIVED_CONF, setup.conf(index))?;
             host.write(HEALTHY, "")?;
             host.write(VITAL, "")?;
-            if setup.wire == Wire::Ipv6 {
+            if setup.wire.is_ipv6() {
                 furnish_ipv6(host, index)?;
             }
             routers.push(host);
@@ -201,11 +201,9 @@ impl Duel {
     /// The announcements of the virtual address by one router since then. With the virtual
     /// hardware address nobody can tell the routers apart: then anybody's.
     pub fn announcements(&self, index: usize, since: Moment) -> Result<Vec<Sighting>> {
-        let mac = match self.setup.wire {
-            Wire::Vmac => "00:00:5e:00:01:3c".to_owned(),
-            Wire::Unicast | Wire::Multicast | Wire::V3 | Wire::V3Fast | Wire::Ipv6 => {
-                crate::pair::mac(self.host(index)?.spec.address)
-            }
+        let mac = match self.setup.wire.virtual_mac() {
+            Some(mac) => mac.to_owned(),
+            None => crate::pair::mac(self.host(index)?.spec.address),
         };
         let mut seen = self.arp.since(since);
         seen.retain(|s| s.address == self.setup.wire.address() && s.mac == mac);

@@ -33,16 +33,22 @@ pub enum Wire {
     V3Fast,
     /// VRRPv3 over IPv6, half a second between adverts.
     Ipv6,
+    /// VRRPv3 over IPv4 from address to address, half a second between adverts.
+    UnicastV3,
     /// VRRPv2 to 224.0.0.18 with the virtual router's own hardware address.
     Vmac,
+    /// The same, with adverts from the interface below (`vmac_xmit_base`).
+    VmacBase,
+    /// VRRPv3 over IPv6 with the virtual router's own hardware address.
+    VmacIpv6,
 }
 
 impl Wire {
     /// Time between two adverts.
     pub const fn interval(self) -> Duration {
         match self {
-            Self::Unicast | Self::Multicast | Self::Vmac => Duration::from_secs(1),
-            Self::V3 | Self::Ipv6 => Duration::from_millis(500),
+            Self::Unicast | Self::Multicast | Self::Vmac | Self::VmacBase => Duration::from_secs(1),
+            Self::V3 | Self::UnicastV3 | Self::Ipv6 | Self::VmacIpv6 => Duration::from_millis(500),
             Self::V3Fast => Duration::from_millis(100),
         }
     }
@@ -54,18 +60,42 @@ impl Wire {
 
     /// The virtual address that is watched.
     pub const fn address(self) -> IpAddr {
+        if self.is_ipv6() {
+            IpAddr::V6(VIP6)
+        } else {
+            IpAddr::V4(VIP)
+        }
+    }
+
+    /// Whether the routers speak IPv6.
+    pub const fn is_ipv6(self) -> bool {
+        matches!(self, Self::Ipv6 | Self::VmacIpv6)
+    }
+
+    /// Whether adverts go from address to address.
+    pub const fn is_unicast(self) -> bool {
+        matches!(self, Self::Unicast | Self::UnicastV3)
+    }
+
+    /// The hardware address of the virtual router (RFC 9568 section 7.3), if it has one of
+    /// its own.
+    pub const fn virtual_mac(self) -> Option<&'static str> {
         match self {
-            Self::Ipv6 => IpAddr::V6(VIP6),
-            Self::Unicast | Self::Multicast | Self::V3 | Self::V3Fast | Self::Vmac => {
-                IpAddr::V4(VIP)
-            }
+            Self::Vmac | Self::VmacBase => Some("00:00:5e:00:01:3c"),
+            Self::VmacIpv6 => Some("00:00:5e:00:02:3c"),
+            Self::Unicast
+            | Self::Multicast
+            | Self::V3
+            | Self::V3Fast
+            | Self::UnicastV3
+            | Self::Ipv6 => None,
         }
     }
 
     const fn version(self) -> u8 {
         match self {
-            Self::Unicast | Self::Multicast | Self::Vmac => 2,
-            Self::V3 | Self::V3Fast | Self::Ipv6 => 3,
+            Self::Unicast | Self::Multicast | Self::Vmac | Self::VmacBase => 2,
+            Self::V3 | Self::V3Fast | Self::UnicastV3 | Self::Ipv6 | Self::VmacIpv6 => 3,
         }
     }
 }
@@ -134,25 +164,26 @@ impl Setup {
         if self.wire.version() == 2 {
             text += "  authentication {\n    auth_type PASS\n    auth_pass lab-pass\n  }\n";
         }
-        match self.wire {
-            Wire::Unicast => {
-                let [first, second] = ADDRESSES;
-                let (own, peer) = if index == 0 {
-                    (first, second)
-                } else {
-                    (second, first)
-                };
-                text += &format!("  unicast_src_ip {own}\n  unicast_peer {{\n    {peer}\n  }}\n");
-            }
-            Wire::Vmac => text += "  use_vmac\n",
-            Wire::Multicast | Wire::V3 | Wire::V3Fast | Wire::Ipv6 => {}
+        if self.wire.is_unicast() {
+            let [first, second] = ADDRESSES;
+            let (own, peer) = if index == 0 {
+                (first, second)
+            } else {
+                (second, first)
+            };
+            text += &format!("  unicast_src_ip {own}\n  unicast_peer {{\n    {peer}\n  }}\n");
+        }
+        if self.wire.virtual_mac().is_some() {
+            text += "  use_vmac\n";
+        }
+        if self.wire == Wire::VmacBase {
+            text += "  vmac_xmit_base\n";
         }
         text += "  virtual_ipaddress {\n";
-        match self.wire {
-            Wire::Ipv6 => text += &format!("    fe80::fe:253/64\n    {VIP6}/64\n"),
-            Wire::Unicast | Wire::Multicast | Wire::V3 | Wire::V3Fast | Wire::Vmac => {
-                text += &format!("    {VIP}/16\n");
-            }
+        if self.wire.is_ipv6() {
+            text += &format!("    fe80::fe:253/64\n    {VIP6}/64\n");
+        } else {
+            text += &format!("    {VIP}/16\n");
         }
         for address in more {
             text += &format!("    {address}\n");

@@ -16,6 +16,9 @@ use crate::wait;
 /// How long is watched what does not end by itself: two owners, or an unmoved address.
 const WATCH: Duration = Duration::from_secs(6);
 
+/// A priority below r2's, with the scripts' bonus too.
+const LOWERED: u8 = 50;
+
 /// What befalls r1 while it is master; all of it can be mended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Trouble {
@@ -40,11 +43,13 @@ pub enum Trouble {
     Vital,
     /// It is told to read its unchanged file again (SIGHUP).
     Reload,
+    /// It is told to read a file that puts it below the other (SIGHUP).
+    Lowered,
 }
 
 impl Trouble {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Term,
         Self::KillAll,
         Self::KillChild,
@@ -55,6 +60,7 @@ impl Trouble {
         Self::Weighted,
         Self::Vital,
         Self::Reload,
+        Self::Lowered,
     ];
 
     /// Whether the address has to move to r2 for it.
@@ -70,7 +76,8 @@ impl Trouble {
             | Self::Silent
             | Self::Carrier
             | Self::Weighted
-            | Self::Vital => true,
+            | Self::Vital
+            | Self::Lowered => true,
         }
     }
 
@@ -100,6 +107,10 @@ impl Trouble {
             (Self::Weighted, _) => remove(duel, HEALTHY),
             (Self::Vital, _) => remove(duel, VITAL),
             (Self::Reload, _) => duel.reload_unchanged(0).map(drop),
+            (Self::Lowered, _) => {
+                let text = duel.setup().conf_with(0, LOWERED, &[]);
+                duel.reload(0, &text).map(drop)
+            }
         }
     }
 
@@ -118,6 +129,10 @@ impl Trouble {
             (Self::Carrier, _) => duel.lab.mend("r1", Cut::Carrier),
             (Self::Weighted, _) => duel.host(0)?.write(HEALTHY, ""),
             (Self::Vital, _) => duel.host(0)?.write(VITAL, ""),
+            (Self::Lowered, _) => {
+                let text = duel.setup().conf(0);
+                duel.reload(0, &text).map(drop)
+            }
         }
     }
 }

@@ -64,7 +64,7 @@ fn broken(
             passage.there.len() == 1 && passage.home.len() == 1,
             "the address moved for a reload",
         ),
-        Trouble::Weighted => must(
+        Trouble::Weighted | Trouble::Lowered => must(
             passage.none() <= HANDOVER,
             "the address was without an owner although both routers lived",
         ),
@@ -105,8 +105,10 @@ fn broken(
 /// whole seconds and looks only now and then, and the silence may begin right after an advert.
 const fn lease(wire: Wire) -> Duration {
     match wire {
-        Wire::Unicast | Wire::Multicast | Wire::Vmac => Duration::from_secs(2),
+        Wire::Unicast | Wire::Multicast | Wire::Vmac | Wire::VmacBase => Duration::from_secs(2),
         // A master that speaks every 500 ms is missed sooner than the kernel can count.
-        Wire::V3 | Wire::V3Fast | Wire::Ipv6 => Duration::from_secs(4),
+        Wire::V3 | Wire::V3Fast | Wire::UnicastV3 | Wire::Ipv6 | Wire::VmacIpv6 => {
+            Duration::from_secs(4)
+        }
     }
 }

@@ -65,8 +65,11 @@ enum WireName {
     Unicast,
     Multicast,
     V3,
+    UnicastV3,
     Ipv6,
     Vmac,
+    VmacBase,
+    VmacIpv6,
 }
 
 impl WireName {
@@ -75,8 +78,11 @@ impl WireName {
             Self::Unicast => Wire::Unicast,
             Self::Multicast => Wire::Multicast,
             Self::V3 => Wire::V3,
+            Self::UnicastV3 => Wire::UnicastV3,
             Self::Ipv6 => Wire::Ipv6,
             Self::Vmac => Wire::Vmac,
+            Self::VmacBase => Wire::VmacBase,
+            Self::VmacIpv6 => Wire::VmacIpv6,
         }
     }
 }

@@ -55,7 +55,7 @@ const fn row(name: &'static str, about: &'static str, trouble: Trouble) -> MoveR
     }
 }
 
-pub(super) const MOVES: [MoveRow; 11] = [
+pub(super) const MOVES: [MoveRow; 12] = [
     row(
         "term",
         "the master is asked to stop (SIGTERM)",
@@ -98,6 +98,11 @@ pub(super) const MOVES: [MoveRow; 11] = [
         "reload",
         "it reads its unchanged file again (SIGHUP)",
         Trouble::Reload,
+    ),
+    row(
+        "lower",
+        "it reads a file that puts it below the other (SIGHUP)",
+        Trouble::Lowered,
     ),
     MoveRow {
         name: "v3-kill",
