@@ -19,6 +19,7 @@ use vrrp_proto::Datagram;
 use crate::dump;
 use crate::engine::Engine;
 use crate::host;
+use crate::lateness::Lateness;
 use crate::log::{Log, Voice};
 use crate::notify::Notifier;
 use crate::reload::{self, Prepared, Source};
@@ -130,6 +131,8 @@ struct Inbox {
     prepared: Option<Prepared>,
     kernel_lost: bool,
     timer: bool,
+    /// How long after its time the timer fired.
+    late: Option<std::time::Duration>,
 }
 
 impl Inbox {
@@ -161,6 +164,7 @@ pub(crate) struct Driver {
     /// What was wrong with the running configuration when it was taken.
     pub(crate) accepted: reload::Complaints,
     pub(crate) host: host::Settings,
+    pub(crate) lateness: Lateness,
     /// `-d`
     pub(crate) dump_at_start: bool,
     /// A reload was asked for while one was under way.
@@ -179,6 +183,10 @@ impl Driver {
         loop {
             let mut inbox = self.wait().await;
             self.log.flush();
+            if let Some(late) = inbox.late {
+                let global = &self.engine.config().global;
+                self.lateness.seen(late, global, &self.log);
+            }
             let now = self.clock.now();
             if !inbox.packets.is_empty() {
                 self.engine.packets(now, std::mem::take(&mut inbox.packets));
@@ -302,6 +310,7 @@ impl Driver {
             }
             if deadline.is_some() && timer.as_mut().poll(cx).is_ready() {
                 inbox.timer = true;
+                inbox.late = deadline.map(|deadline| deadline.elapsed());
             }
             if inbox.is_empty() {
                 Poll::Pending

@@ -8,6 +8,7 @@ mod driver;
 mod dump;
 mod engine;
 mod host;
+mod lateness;
 mod limit;
 mod log;
 mod notify;

@@ -16,6 +16,7 @@ use vrrp_core::Duration;
 use crate::cli::Options;
 use crate::driver::{AtEnd, Clock, Driver, Signals};
 use crate::engine::{Engine, Switches};
+use crate::lateness::{Companion, Lateness};
 use crate::log::{Log, LogSettings, Voice};
 use crate::notify::Notifier;
 use crate::record::Recorder;
@@ -205,8 +206,13 @@ fn work(
         .context("cannot make the event loop")?;
     // An address is only as safe as the thread that renews its lease is punctual.
     let scheduling = host.clone();
+    let companion = Companion::default();
+    let lateness = Lateness::new(companion.clone());
     let kernel = RtNetlink::open_with(
-        move || scheduling.schedule_thread(),
+        move || {
+            companion.is_this_thread();
+            scheduling.schedule_thread();
+        },
         Some(crate::warden::program(host.clone())),
     )
     .context("cannot open netlink")?;
@@ -280,6 +286,7 @@ fn work(
             loading: None,
             accepted,
             host,
+            lateness,
             dump_at_start: options.dump_conf,
             reload_again: false,
             at_end: Rc::clone(at_end),

@@ -8,12 +8,34 @@ use std::io;
 /// # Errors
 /// `EPERM` without `CAP_SYS_NICE`, `EINVAL` outside the range.
 pub fn set_round_robin(priority: u8) -> io::Result<()> {
+    round_robin(0, priority)
+}
+
+/// The same for another thread of this process, by its [`thread_id`].
+///
+/// # Errors
+/// As [`set_round_robin`], and `ESRCH` if there is none.
+pub fn set_round_robin_of(thread: i32, priority: u8) -> io::Result<()> {
+    // 0 would be the calling one.
+    if thread <= 0 {
+        return Err(io::Error::from_raw_os_error(libc::ESRCH));
+    }
+    round_robin(thread, priority)
+}
+
+/// The calling thread's number, as [`set_round_robin_of`] takes it.
+#[must_use]
+pub fn thread_id() -> i32 {
+    rustix::thread::gettid().as_raw_nonzero().get()
+}
+
+fn round_robin(thread: i32, priority: u8) -> io::Result<()> {
     let param = libc::sched_param {
         sched_priority: i32::from(priority),
     };
     let policy = libc::SCHED_RR | libc::SCHED_RESET_ON_FORK;
     // SAFETY: the parameter block outlives the call and is only read.
-    crate::check(unsafe { libc::sched_setscheduler(0, policy, &raw const param) })?;
+    crate::check(unsafe { libc::sched_setscheduler(thread, policy, &raw const param) })?;
     Ok(())
 }
 
@@ -41,6 +63,10 @@ mod tests {
                 Some(libc::EINVAL | libc::EPERM)
             ));
             set_ordinary().unwrap();
+            let own = set_round_robin_of(thread_id(), 200).unwrap_err();
+            assert_eq!(own.raw_os_error(), error.raw_os_error());
+            let nobody = set_round_robin_of(0, 1).unwrap_err();
+            assert_eq!(nobody.raw_os_error(), Some(libc::ESRCH));
         })
         .join()
         .unwrap();

@@ -264,17 +264,17 @@ pub(super) const ROWS: &[Row] = &[
         other::reload_check_config,
         "a reload is always checked first, and a fault in it leaves the running configuration alone",
     ),
-    Row::accepted(
+    Row::full(
         "max_auto_priority",
         "[-1..99]",
         process::max_auto_priority,
-        "timers are never late enough here to need it; see vrrp_rt_priority",
+        "real-time priority rises by one with each timer that fires late, up to this",
     ),
-    Row::accepted(
+    Row::full(
         "min_auto_priority_delay",
         "MICROSECONDS",
         process::min_auto_delay,
-        "goes with max_auto_priority",
+        "how late is late, a second unless given",
     ),
     Row::accepted(
         "tmp_config_directory",

@@ -1,5 +1,7 @@
 //! Keywords about the daemon's own processes.
 
+use vrrp_core::time::Duration;
+
 use crate::number::{signed, unsigned};
 use crate::pass::Pass;
 use crate::text::Line;
@@ -197,14 +199,19 @@ fn bit_value(name: &str) -> Option<u32> {
 
 pub(super) fn max_auto_priority(pass: &mut Pass<'_>, line: &Line) -> Handled {
     const MAX: i32 = 99;
+    let mut most = MAX;
     if let Some(word) = line.words.get(1) {
         let text = word.text();
-        if pass.number(signed(&text, -1, MAX)).is_none() {
+        let Some(read) = pass.number(signed(&text, -1, MAX)) else {
             pass.complain(format!(
                 "max_auto_priority '{text}' must be in [0, {MAX}] (or -1 to disable) - ignoring"
             ));
-        }
+            return Ok(());
+        };
+        most = read;
     }
+    let most = u32::try_from(most).ok().filter(|most| *most > 0);
+    pass.draft.global.max_auto_priority = most;
     Ok(())
 }
 
@@ -214,10 +221,14 @@ pub(super) fn min_auto_delay(pass: &mut Pass<'_>, line: &Line) -> Handled {
         return Ok(());
     };
     let text = word.text();
-    if pass.number(signed(&text, 1, 10_000_000)).is_none() {
-        pass.complain(format!(
+    let read = pass.number(signed(&text, 1, 10_000_000));
+    match read.and_then(|micros| u64::try_from(micros).ok()) {
+        Some(micros) => {
+            pass.draft.global.min_auto_priority_delay = Duration::from_micros(micros);
+        }
+        None => pass.complain(format!(
             "min_auto_priority_delay '{text}' must be in [1, 10000000] - ignoring"
-        ));
+        )),
     }
     Ok(())
 }
