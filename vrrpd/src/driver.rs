@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 use daemonkit::notify;
 use netif::{Event as KernelEvent, Kernel, RtNetlink};
@@ -113,6 +113,19 @@ impl Signals {
         .map(|(command, kind)| Ok((command, signal(kind)?)))
         .collect::<std::io::Result<_>>()?;
         Ok(Self { watched })
+    }
+
+    /// Whether one asks for the stop; the others keep until they are asked for.
+    pub(crate) fn poll_stop(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut stops = self
+            .watched
+            .iter_mut()
+            .filter(|(command, _)| *command == Command::Stop);
+        if stops.any(|(_, signal)| signal.poll_recv(cx).is_ready()) {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
     }
 }
 

@@ -8,10 +8,10 @@ use std::rc::Rc;
 use anyhow::Context as _;
 use daemonkit::pidfile;
 use daemonkit::syslog::{Facility, Level};
-use keepalived_conf::{Command, GlobalDefs, Loaded, Options as ConfigOptions, Process, Start};
+use keepalived_conf::{GlobalDefs, Loaded, Options as ConfigOptions, Process, Start};
 use netif::RtNetlink;
 use osys::process::Fork;
-use vrrp_core::Duration;
+use tokio::runtime::Runtime;
 
 use crate::cli::Options;
 use crate::driver::{AtEnd, Clock, Driver, Signals};
@@ -21,7 +21,8 @@ use crate::log::{Log, LogSettings, Voice};
 use crate::notify::Notifier;
 use crate::record::Recorder;
 use crate::reload::{self, Source};
-use crate::script::runner::{End, Job, Runner};
+use crate::script::once;
+use crate::script::runner::Runner;
 use crate::track::{Report, Trackers, Watched};
 use crate::wire::RawWire;
 use crate::{host, version};
@@ -115,95 +116,67 @@ fn serve(
     pid_files: &PidFiles,
     log: &Rc<Log>,
 ) -> u8 {
+    let fatal = |error: anyhow::Error| {
+        log.write(Voice::Parent, Level::Err, &format!("{error:#}"));
+        FATAL
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = match runtime.context("cannot make the event loop") {
+        Ok(runtime) => runtime,
+        Err(error) => return fatal(error),
+    };
+    // Before the pid files, by which others find whom to signal: a signal that is not
+    // caught would end the process and leave them behind.
+    let signals = {
+        let _inside = runtime.enter();
+        Signals::catch().context("cannot catch signals")
+    };
+    let mut signals = match signals {
+        Ok(signals) => signals,
+        Err(error) => return fatal(error),
+    };
     let pid = std::process::id();
     for path in [&pid_files.parent, &pid_files.vrrp] {
         if let Err(error) = write_pid_file(path, pid) {
-            log.write(Voice::Parent, Level::Err, &format!("{error:#}"));
-            return FATAL;
+            return fatal(error);
         }
     }
+    let mut stopped = false;
     if let Some(script) = &global.startup_script {
-        run_to_end("startup", script, log);
+        stopped = runtime.block_on(once::run("startup", script, log, Some(&mut signals)));
     }
-    // Before the process takes its priorities on: scripts run with ordinary ones.
-    let runner = match Runner::start() {
-        Ok(runner) => runner,
-        Err(error) => {
-            let line = format!("cannot start the script thread: {error}");
-            log.write(Voice::Parent, Level::Err, &line);
-            return FATAL;
-        }
-    };
-    let host = host::Settings::new(options).with(global);
-    host.apply(&host::Settings::default(), log);
     let at_end = Rc::new(RefCell::new(global.shutdown_script.clone()));
-    let code = match work(options, source, loaded, host, runner, log, &at_end) {
-        Ok(code) => code,
-        Err(error) => {
-            log.write(Voice::Vrrp, Level::Err, &format!("{error:#}"));
-            FATAL
-        }
+    let code = if stopped {
+        log.write(Voice::Parent, Level::Info, "Stopping");
+        runtime.shutdown_timeout(SHUTDOWN_LIMIT);
+        0
+    } else {
+        let tools = (runtime, signals);
+        work(options, source, loaded, global, tools, log, &at_end).unwrap_or_else(fatal)
     };
     if let Some(script) = &*at_end.borrow() {
-        run_to_end("shutdown", script, log);
+        once::shutdown(script, log);
     }
     pidfile::remove(&pid_files.vrrp, pid);
     pidfile::remove(&pid_files.parent, pid);
     code
 }
 
-/// Runs a script of start or end, which everything else waits for: but for so long.
-fn run_to_end(what: &str, (command, limit): &(Command, Duration), log: &Log) {
-    let say = |level, text: &str| log.write(Voice::Parent, level, text);
-    let path = command.argv.first().map(|word| word.display().to_string());
-    let path = path.unwrap_or_default();
-    say(Level::Info, &format!("Running {what} script {path}"));
-    let job = Job {
-        ticket: 0,
-        argv: command.argv.clone(),
-        user: command.user.clone(),
-        timeout: limit.to_std(),
-    };
-    let end = Runner::start().ok().and_then(|mut runner| {
-        runner.run(job).ok()?;
-        runner.wait().map(|report| report.end)
-    });
-    match end {
-        Some(End::Exited(0)) => say(Level::Info, &format!("{what} script script succeeded")),
-        Some(End::Exited(status)) => {
-            let line = format!("{what} script script failed, status {status}");
-            say(Level::Warning, &line);
-        }
-        Some(End::TimedOut | End::Gone) => {
-            say(Level::Warning, &format!("{what} script timed out"));
-        }
-        Some(End::Signalled(signal)) => {
-            let line = format!("{what} script terminated due to signal {signal}");
-            say(Level::Warning, &line);
-        }
-        Some(End::NotStarted(reason)) => {
-            say(
-                Level::Warning,
-                &format!("{what} script cannot be started: {reason}"),
-            );
-        }
-        None => say(Level::Warning, &format!("{what} script cannot be started")),
-    }
-}
-
 fn work(
     options: &Options,
     source: Source,
     loaded: Loaded,
-    host: host::Settings,
-    runner: Runner,
+    global: &GlobalDefs,
+    (runtime, signals): (Runtime, Signals),
     log: &Rc<Log>,
     at_end: &AtEnd,
 ) -> anyhow::Result<u8> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("cannot make the event loop")?;
+    // Before the process takes its priorities on: scripts run with ordinary ones.
+    let runner = Runner::start().context("cannot start the script thread")?;
+    let host = host::Settings::new(options).with(global);
+    host.apply(&host::Settings::default(), log);
     // An address is only as safe as the thread that renews its lease is punctual.
     let scheduling = host.clone();
     let companion = Companion::default();
@@ -217,8 +190,6 @@ fn work(
     )
     .context("cannot open netlink")?;
     let code = runtime.block_on(async {
-        // First of all: the pid file is there, and a signal that is not caught would end it.
-        let signals = Signals::catch().context("cannot catch signals")?;
         let clock = Clock::start();
         let switches = Switches {
             keep_addresses: options.dont_release_vrrp,

@@ -2,6 +2,7 @@
 //! here; that is [`runner`].
 
 pub(crate) mod launch;
+pub(crate) mod once;
 pub(crate) mod runner;
 
 use healthcheck::script::{InitFail, ScriptHealth, ScriptResult, ScriptState};

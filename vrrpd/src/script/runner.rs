@@ -108,11 +108,6 @@ impl Runner {
         })
     }
 
-    /// The next report, for which the thread waits. Only outside of a runtime.
-    pub(crate) fn wait(&mut self) -> Option<Report> {
-        self.reports.blocking_recv()
-    }
-
     /// Hands over a job; gives it back when too many are under way.
     pub(crate) fn run(&self, job: Job) -> Result<(), Job> {
         match self.work.try_reserve() {
