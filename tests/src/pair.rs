@@ -88,6 +88,14 @@ impl Implementation {
             Self::Original => &["keepalived", "keepalived_vrrp"],
         }
     }
+
+    /// The same with what is there only to clean up after them.
+    pub fn all_names(self) -> &'static [&'static str] {
+        match self {
+            Self::Ours => &["vrrpd", "vrrpd-warden"],
+            Self::Original => self.router_names(),
+        }
+    }
 }
 
 /// What the balancer's processes are called, ours too: it is started through a link.

@@ -127,7 +127,7 @@ impl Duel {
     /// whatever helpers ours has. Scripts are not among them.
     pub fn children(&self, index: usize) -> Result<Vec<i32>> {
         let main = self.task(index)?.pid();
-        let names = self.implementation(index)?.router_names();
+        let names = self.implementation(index)?.all_names();
         let mut pids: Vec<i32> = self
             .host(index)?
             .processes_named(names)?
@@ -140,7 +140,7 @@ impl Duel {
 
     /// Sends a signal to all processes of a router at once.
     pub fn signal_all(&self, index: usize, signal: i32) -> Result<()> {
-        let names = self.implementation(index)?.router_names();
+        let names = self.implementation(index)?.all_names();
         self.host(index)?.signal_named(names, signal)
     }
 
