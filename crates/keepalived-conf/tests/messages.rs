@@ -399,3 +399,45 @@ fn files_that_cannot_be_read() {
         )
     );
 }
+
+/// What 2.2.7 calls unknown.
+#[test]
+fn words_of_later_versions_keep_their_meaning() {
+    let text = "global_defs {
+ state_dump_file /run/k.data
+ stats_dump_file /run/k.stats
+ json_dump_file /run/k.json
+ json_version 1
+ use_symlink_paths true
+}
+";
+    let loaded = read(text);
+    assert_eq!((loaded.test_lines().count(), loaded.test_exit), (0, 0));
+    let global = loaded.config.unwrap().global;
+    let files = [
+        global.state_dump_file,
+        global.stats_dump_file,
+        global.json_dump_file,
+    ];
+    let names = ["/run/k.data", "/run/k.stats", "/run/k.json"];
+    assert_eq!(files, names.map(|name| Some(name.into())));
+    for word in [
+        "json_version 2",
+        "set_supplementary_groups",
+        "vrrp_owner_ignore_adverts on",
+    ] {
+        let loaded = read(format!("global_defs {{\n {word}\n}}\n"));
+        assert_eq!(loaded.test_exit, 0);
+        let own: Vec<&str> = loaded.own_lines().collect();
+        assert!(
+            own.iter().any(|line| line.contains("has no effect here")),
+            "{own:?}"
+        );
+    }
+    let text = "global_defs {\n use_symlink_paths maybe\n}\n";
+    check(
+        text,
+        "(Line 2) Invalid value for use_symlink_paths specified",
+        5,
+    );
+}

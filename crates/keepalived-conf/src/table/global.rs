@@ -2,6 +2,7 @@
 
 use super::{Action, Row, checkers, nothing};
 
+mod later;
 mod notify;
 mod other;
 mod process;
@@ -17,11 +18,11 @@ const RELOAD: &str = "a reload comes from SIGHUP alone";
 
 /// The keywords.
 pub(super) const ROWS: &[Row] = &[
-    Row::accepted(
+    Row::full(
         "router_id",
         "TEXT",
         other::router_id,
-        "it names the machine in mails and dumps, which are not made",
+        "names the machine in the data dump",
     ),
     Row::full(
         "vrrp_address_lease",
@@ -47,11 +48,11 @@ pub(super) const ROWS: &[Row] = &[
         other::dynamic_interfaces,
         "interfaces may be missing at start",
     ),
-    Row::accepted(
+    Row::full(
         "default_interface",
         "NAME",
         other::default_interface,
-        "every address is on its instance's interface or on the one it names",
+        "interface of static addresses that name none, eth0 unless given",
     ),
     Row::full(
         "vrrp_version",
@@ -106,6 +107,48 @@ pub(super) const ROWS: &[Row] = &[
         "ADDRESS",
         vrrp::group6,
         "multicast group for IPv6, ff02::12 unless given",
+    ),
+    Row::full(
+        "state_dump_file",
+        "FILE",
+        later::state_file,
+        "where SIGUSR1 writes",
+    ),
+    Row::full(
+        "stats_dump_file",
+        "FILE",
+        later::stats_file,
+        "where SIGUSR2 writes",
+    ),
+    Row::full(
+        "json_dump_file",
+        "FILE",
+        later::json_file,
+        "where the JSON signal writes",
+    ),
+    Row::full(
+        "json_version",
+        "1|2",
+        later::json_version,
+        "the shape of version 1; 2 is warned of",
+    ),
+    Row::accepted(
+        "use_symlink_paths",
+        "[BOOL]",
+        later::boolean,
+        "paths of scripts are used as they are written, links and all",
+    ),
+    Row::refused(
+        "set_supplementary_groups",
+        "[BOOL]",
+        later::boolean,
+        "scripts run with the user's own group alone",
+    ),
+    Row::refused(
+        "vrrp_owner_ignore_adverts",
+        "[BOOL]",
+        later::boolean,
+        "an address owner hears adverts like every master",
     ),
     Row::full(
         "v3_checksum_as_v2",
@@ -177,7 +220,7 @@ pub(super) const ROWS: &[Row] = &[
         "vrrp_vmac_garp_intvl",
         "[all] SECONDS",
         vrrp::vmac_garp_interval,
-        "there are no VMAC interfaces",
+        "all addresses are announced again every 5 s",
     ),
     Row::full(
         "vrrp_startup_delay",
@@ -478,7 +521,7 @@ pub(super) const ROWS: &[Row] = &[
         "data_use_instance",
         "[BOOL]",
         other::data_use_instance,
-        "no data files are written",
+        "data files are where they are without it",
     ),
     Row::accepted("checker_process_name", "NAME", other::one_word, ONE_PROCESS),
     Row::accepted("lvs_process_name", "NAME", other::one_word, ONE_PROCESS),

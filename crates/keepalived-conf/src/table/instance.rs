@@ -419,7 +419,7 @@ pub(super) const ROWS: &[Row] = &[
         "vmac_garp_intvl",
         "[all] SECONDS",
         garp::vmac_interval,
-        "there are no VMAC interfaces",
+        "all addresses are announced again every 5 s",
     ),
     Row::full(
         "old_unicast_checksum",
