@@ -5,12 +5,15 @@
 //! this module only fixes the order and the options that VRRP needs.
 
 use std::collections::BTreeSet;
-use std::io::{self, IoSliceMut, Read as _};
+use std::io::{self, IoSlice, IoSliceMut, Read as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
 use std::num::NonZeroU32;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
-use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrIn6, recvmsg, setsockopt, sockopt};
+use nix::sys::socket::{
+    ControlMessage, ControlMessageOwned, MsgFlags, SockaddrIn6, recvmsg, sendmsg, setsockopt,
+    sockopt,
+};
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, SockAddr, Socket, Type};
 
 use crate::vrrp_filter;
@@ -213,6 +216,8 @@ impl AsRawFd for Receiver {
 #[derive(Debug)]
 pub struct Sender {
     socket: Socket,
+    /// For IPv6, 0 if it has none.
+    ifindex: u32,
 }
 
 impl Sender {
@@ -234,7 +239,7 @@ impl Sender {
         socket.set_multicast_loop_v4(false)?;
         // Above 6 it takes CAP_NET_ADMIN, without which adverts queue with the rest.
         let _ = setsockopt(&socket, sockopt::Priority, &PRIORITY_CONTROL);
-        Ok(Self { socket })
+        Ok(Self { socket, ifindex: 0 })
     }
 
     /// The same for IPv6.
@@ -249,8 +254,12 @@ impl Sender {
             socket.set_multicast_if_v6(index.get())?;
         }
         socket.set_multicast_loop_v6(false)?;
+        // A virtual interface has none of the addresses that adverts come from, and at first none
+        // at all.
+        socket.set_freebind_v6(true)?;
         let _ = setsockopt(&socket, sockopt::Priority, &PRIORITY_CONTROL);
-        Ok(Self { socket })
+        let ifindex = ifindex.map_or(0, NonZeroU32::get);
+        Ok(Self { socket, ifindex })
     }
 
     /// Sends one packet. The kernel fills in the checksum of an IPv4 header
@@ -261,21 +270,51 @@ impl Sender {
     /// `WouldBlock` when the interface's queue is full; `ENETUNREACH`, `ENETDOWN`,
     /// `EPERM` (a firewall) and the others of send(2).
     pub fn send(&self, packet: &[u8], destination: IpAddr) -> io::Result<()> {
-        let to: SockAddr = match destination {
-            IpAddr::V4(address) => SocketAddrV4::new(address, 0).into(),
-            IpAddr::V6(address) => SocketAddrV6::new(address, 0, 0, 0).into(),
-        };
         let flags = if destination.is_multicast() {
             LINK_ONLY
         } else {
             ROUTED
         };
-        let sent = self.socket.send_to_with_flags(packet, &to, flags)?;
+        let sent = match destination {
+            IpAddr::V4(address) => {
+                let to: SockAddr = SocketAddrV4::new(address, 0).into();
+                self.socket.send_to_with_flags(packet, &to, flags)?
+            }
+            IpAddr::V6(address) => self.send_v6(packet, address, flags)?,
+        };
         if sent == packet.len() {
             Ok(())
         } else {
             Err(io::Error::other("packet sent in part"))
         }
+    }
+}
+
+impl Sender {
+    /// Says the header's source to the kernel, which otherwise looks for an address of the
+    /// interface before it looks at the packet, and sends nothing if there is none.
+    fn send_v6(&self, packet: &[u8], address: Ipv6Addr, flags: i32) -> io::Result<usize> {
+        let to = SockaddrIn6::from(SocketAddrV6::new(address, 0, 0, 0));
+        let source = packet
+            .get(8..24)
+            .and_then(|it| <[u8; 16]>::try_from(it).ok());
+        let info = source
+            .filter(|_| self.ifindex != 0)
+            .map(|source| libc::in6_pktinfo {
+                ipi6_addr: libc::in6_addr { s6_addr: source },
+                ipi6_ifindex: self.ifindex,
+            });
+        let control: Vec<ControlMessage<'_>> =
+            info.iter().map(ControlMessage::Ipv6PacketInfo).collect();
+        let flags = MsgFlags::from_bits_truncate(flags);
+        let data = [IoSlice::new(packet)];
+        Ok(sendmsg(
+            self.socket.as_raw_fd(),
+            &data,
+            &control,
+            flags,
+            Some(&to),
+        )?)
     }
 }
 
