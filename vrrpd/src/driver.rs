@@ -34,8 +34,8 @@ const EVENTS_A_TURN: usize = 256;
 const LOG_LIMIT: std::time::Duration = std::time::Duration::from_millis(200);
 /// How long the stop waits for the kernel to remove the addresses.
 const STOP_LIMIT: std::time::Duration = std::time::Duration::from_secs(2);
-/// How long it waits for the scripts' thread, which gives notify scripts less.
-const SCRIPT_LIMIT: std::time::Duration = std::time::Duration::from_secs(7);
+/// How long it waits for the scripts' thread beyond what notify scripts may take.
+const SCRIPT_LIMIT: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// The monotonic clock, counted from the start of the daemon.
 #[derive(Debug, Clone, Copy)]
@@ -234,7 +234,11 @@ impl Driver {
             self.start_jobs();
             if !announced && self.engine.knows_the_host() {
                 announced = true;
-                self.log.info("Startup complete");
+                self.log.write(
+                    Voice::Parent,
+                    daemonkit::syslog::Level::Info,
+                    "Startup complete",
+                );
                 if self.dump_at_start {
                     dump::to_log(&self.engine, now, &self.log);
                 }
@@ -439,7 +443,9 @@ impl Driver {
         }
         self.notifier.close();
         // The runner has limits of its own, and this is for the case that it hangs.
-        let _ = tokio::time::timeout(SCRIPT_LIMIT, self.runner.stop()).await;
+        let limit = self.engine.config().global.child_wait_time.to_std();
+        let hung = limit.saturating_add(SCRIPT_LIMIT);
+        let _ = tokio::time::timeout(hung, self.runner.stop(limit)).await;
         self.log.info("Stopped");
         let end = Instant::now() + LOG_LIMIT;
         while let Some(pause) = self.log.retry_in()

@@ -5,6 +5,7 @@ use nix::sched::{CpuSet, sched_setaffinity};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::Pid;
+use vrrp_core::Duration;
 
 use crate::cli::Options;
 use crate::log::Log;
@@ -75,6 +76,14 @@ impl Settings {
         let realtime = self.realtime_priority.map(|it| format!("{REALTIME}{it}"));
         let locked = self.no_swap.then(|| LOCKED.to_owned());
         realtime.into_iter().chain(locked).collect()
+    }
+
+    /// How long instances are held back now: `vrrp_startup_delay`, or what is left of
+    /// `vrrp_delay_after_boot`.
+    pub(crate) fn startup_delay(global: &GlobalDefs) -> Duration {
+        let up = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        let up = Duration::from_secs(u64::try_from(up.tv_sec).unwrap_or_default());
+        delay_after(up, global)
     }
 
     /// Carries out what differs from `before`. What cannot be had is logged; the
@@ -169,6 +178,12 @@ fn set_affinity(cpus: &[u32]) -> Result<(), String> {
     sched_setaffinity(Pid::from_raw(0), &set).map_err(|error| error.to_string())
 }
 
+fn delay_after(up: Duration, global: &GlobalDefs) -> Duration {
+    let wanted = global.delay_after_boot.to_std();
+    let left = Duration::from(wanted.saturating_sub(up.to_std()));
+    global.startup_delay.max(left)
+}
+
 /// A file mask in C's notation: octal with a leading 0, hexadecimal with 0x, else
 /// decimal.
 pub(crate) fn parse_mask(text: &str) -> Option<u32> {
@@ -203,6 +218,17 @@ mod tests {
         assert_eq!((second.umask, second.nice), (Some(0o22), Some(-5)));
         let plain = Settings::new(&Options::default()).with(&GlobalDefs::default());
         assert_eq!(plain.umask, Some(0o177));
+    }
+
+    #[test]
+    fn instances_wait_for_the_longer_of_two_delays() {
+        let up = Duration::from_secs(60);
+        let mut global = GlobalDefs::default();
+        assert_eq!(delay_after(up, &global), Duration::ZERO);
+        global.delay_after_boot = Duration::from_secs(90);
+        assert_eq!(delay_after(up, &global), Duration::from_secs(30));
+        global.startup_delay = Duration::from_secs(40);
+        assert_eq!(delay_after(up, &global), Duration::from_secs(40));
     }
 
     #[test]

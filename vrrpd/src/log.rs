@@ -10,6 +10,11 @@ use daemonkit::syslog::{
     Backlog, DEFAULT_MAX_LEN, Destination, Facility, Format, Header, Level, Logger, Settings, Sink,
     Sinks, Target,
 };
+
+/// The idents of keepalived's two processes.
+const PARENT: &str = "Keepalived";
+const VRRP: &str = "Keepalived_vrrp";
+
 /// Bytes of lines that may wait for the system log: several hundred instances that all
 /// change at once.
 const BACKLOG: usize = 256 * 1024;
@@ -46,6 +51,7 @@ pub(crate) struct Log {
     vrrp: Logger,
     console: Option<Arc<Sink>>,
     detail: bool,
+    mark: Option<String>,
     backlog: RefCell<Backlog>,
     pause: Cell<Duration>,
     /// Lines of threads that write files, and the end that they get.
@@ -75,37 +81,30 @@ impl Log {
     pub(crate) fn open(settings: LogSettings) -> Self {
         osys::time::load_zone();
         let mut sinks = Sinks::default();
-        let targets = |sinks: &mut Sinks| -> Vec<Arc<Target>> {
-            settings
-                .syslog
-                .map(|facility| {
-                    let settings = Settings {
-                        destination: Destination::Unix("/dev/log".into()),
-                        format: Format::Libc,
-                        max_len: DEFAULT_MAX_LEN,
-                        facility,
-                        max_level: Level::Debug,
-                        min_level: Level::Emerg,
-                        sample: None,
-                    };
-                    Arc::new(Target::new(settings, sinks))
-                })
-                .into_iter()
-                .collect()
+        let mut logger = |tag: &str| {
+            let target = settings.syslog.map(|facility| {
+                let settings = Settings {
+                    destination: Destination::Unix("/dev/log".into()),
+                    format: Format::Libc,
+                    max_len: DEFAULT_MAX_LEN,
+                    facility,
+                    max_level: Level::Debug,
+                    min_level: Level::Emerg,
+                    sample: None,
+                };
+                Arc::new(Target::new(settings, &mut sinks))
+            });
+            Logger::new(target.into_iter().collect(), header(tag))
         };
-        let header = |tag: &str| Header {
-            tag: tag.as_bytes().to_vec(),
-            pid: std::process::id(),
-            hostname: None,
-        };
-        let parent = Logger::new(targets(&mut sinks), header("Keepalived"));
-        let vrrp = Logger::new(targets(&mut sinks), header("Keepalived_vrrp"));
+        let parent = logger(PARENT);
+        let vrrp = logger(VRRP);
         let console = settings.console.then(|| sinks.open(&Destination::Fd(2)));
         Self {
             parent,
             vrrp,
             console,
             detail: settings.detail,
+            mark: None,
             backlog: RefCell::new(Backlog::new(BACKLOG)),
             pause: Cell::new(SHORTEST_PAUSE),
             aside: channel(),
@@ -117,6 +116,21 @@ impl Log {
     /// Whether `-D` was given.
     pub(crate) const fn is_detailed(&self) -> bool {
         self.detail
+    }
+
+    /// From here on the idents end in this mark, as where several daemons run on one host.
+    pub(crate) fn distinguish(&mut self, mark: String) {
+        let ident = format!("{PARENT}_{mark}");
+        let line = format!("Changing syslog ident to {ident}");
+        self.write(Voice::Parent, Level::Info, &line);
+        self.parent.set_header(header(&ident));
+        self.vrrp.set_header(header(&format!("{VRRP}_{mark}")));
+        self.mark = Some(mark);
+    }
+
+    /// What distinguishes this daemon's names from those of others on the host.
+    pub(crate) fn mark(&self) -> Option<&str> {
+        self.mark.as_deref()
     }
 
     /// One line.
@@ -172,6 +186,14 @@ impl Log {
     /// One line of the routers.
     pub(crate) fn info(&self, text: &str) {
         self.write(Voice::Vrrp, Level::Info, text);
+    }
+}
+
+fn header(ident: &str) -> Header {
+    Header {
+        tag: ident.as_bytes().to_vec(),
+        pid: std::process::id(),
+        hostname: None,
     }
 }
 

@@ -12,6 +12,7 @@ mod lateness;
 mod limit;
 mod log;
 mod notify;
+mod pid_files;
 mod record;
 mod reload;
 mod run;

@@ -2,11 +2,10 @@
 
 use std::cell::RefCell;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::rc::Rc;
 
 use anyhow::Context as _;
-use daemonkit::pidfile;
 use daemonkit::syslog::{Facility, Level};
 use keepalived_conf::{GlobalDefs, Loaded, Options as ConfigOptions, Process, Start};
 use netif::RtNetlink;
@@ -19,6 +18,7 @@ use crate::engine::{Engine, Switches};
 use crate::lateness::{Companion, Lateness};
 use crate::log::{Log, LogSettings, Voice};
 use crate::notify::Notifier;
+use crate::pid_files::PidFiles;
 use crate::record::Recorder;
 use crate::reload::{self, Source};
 use crate::script::once;
@@ -30,21 +30,6 @@ use crate::{host, version};
 const FATAL: u8 = 1;
 /// How long helper threads may still write when everything else has ended.
 const SHUTDOWN_LIMIT: std::time::Duration = std::time::Duration::from_secs(1);
-
-/// Where the two pid files are.
-#[derive(Debug)]
-struct PidFiles {
-    parent: PathBuf,
-    vrrp: PathBuf,
-}
-
-impl PidFiles {
-    /// Whether either belongs to a daemon that runs. The one of the VRRP process
-    /// counts as well: with another `-p` alone two daemons would send adverts.
-    fn name_a_daemon(&self) -> bool {
-        is_running(&self.parent) || is_running(&self.vrrp)
-    }
-}
 
 /// Runs the daemon; the result is its exit code.
 pub(crate) fn daemon(options: &Options, config: PathBuf) -> u8 {
@@ -64,7 +49,8 @@ pub(crate) fn daemon(options: &Options, config: PathBuf) -> u8 {
         .as_ref()
         .map(|config| config.global.clone())
         .unwrap_or_default();
-    let pid_files = pid_files(options, &global);
+    let mark = mark(options, &global);
+    let pid_files = PidFiles::new(options, &global);
     let refused = match loaded.start {
         Start::Run => None,
         Start::Refuse(code) => Some(code),
@@ -79,7 +65,7 @@ pub(crate) fn daemon(options: &Options, config: PathBuf) -> u8 {
             }
         }
     }
-    let log = Rc::new(Log::open(log_settings(options)));
+    let mut log = Log::open(log_settings(options));
     let parent = |text: &str| log.write(Voice::Parent, Level::Info, text);
     parent(&format!("Starting {}", version::NAME));
     parent(&version::running_on());
@@ -97,6 +83,11 @@ pub(crate) fn daemon(options: &Options, config: PathBuf) -> u8 {
     for line in reload::log_lines(&loaded, Process::Parent) {
         parent(&line);
     }
+    if let Some(mark) = mark {
+        log.distinguish(mark);
+    }
+    let log = Rc::new(log);
+    let parent = |text: &str| log.write(Voice::Parent, Level::Info, text);
     for line in reload::log_lines(&loaded, Process::Vrrp) {
         log.info(&line);
     }
@@ -137,11 +128,8 @@ fn serve(
         Ok(signals) => signals,
         Err(error) => return fatal(error),
     };
-    let pid = std::process::id();
-    for path in [&pid_files.parent, &pid_files.vrrp] {
-        if let Err(error) = write_pid_file(path, pid) {
-            return fatal(error);
-        }
+    if let Err(error) = pid_files.write() {
+        return fatal(error);
     }
     let mut stopped = false;
     if let Some(script) = &global.startup_script {
@@ -159,8 +147,7 @@ fn serve(
     if let Some(script) = &*at_end.borrow() {
         once::shutdown(script, log);
     }
-    pidfile::remove(&pid_files.vrrp, pid);
-    pidfile::remove(&pid_files.parent, pid);
+    pid_files.remove();
     code
 }
 
@@ -196,7 +183,7 @@ fn work(
             monitor_addresses: options.address_monitoring,
         };
         let accepted = reload::complaints(&loaded);
-        let config = loaded.config.unwrap_or_default();
+        let mut config = loaded.config.unwrap_or_default();
         if config.instances.is_empty() {
             log.write(
                 Voice::Parent,
@@ -204,7 +191,8 @@ fn work(
                 "Warning - keepalived has no configuration to run",
             );
         }
-        let delay = config.global.startup_delay;
+        let delay = host::Settings::startup_delay(&config.global);
+        config.global.startup_delay = delay;
         if !delay.is_zero() {
             let seconds = delay.to_std().as_secs_f64();
             log.info(&format!("Delaying startup for {seconds} seconds"));
@@ -277,6 +265,13 @@ pub(crate) fn config_options(options: &Options) -> ConfigOptions {
     }
 }
 
+/// What distinguishes this daemon's names from those of others on the host.
+fn mark(options: &Options, global: &GlobalDefs) -> Option<String> {
+    let words = [options.namespace.as_deref(), global.instance.as_deref()];
+    let words: Vec<&str> = words.into_iter().flatten().collect();
+    (!words.is_empty()).then(|| words.join("_"))
+}
+
 fn log_settings(options: &Options) -> LogSettings {
     let facility = options
         .log_facility
@@ -315,51 +310,6 @@ fn unsupported(options: &Options) -> Vec<&'static str> {
         lines.push("There is no BFD process, option -b has no effect");
     }
     lines
-}
-
-fn pid_files(options: &Options, global: &GlobalDefs) -> PidFiles {
-    let instance = global
-        .instance
-        .as_ref()
-        .map(|name| format!("_{name}"))
-        .unwrap_or_default();
-    let directory = if global.use_pid_dir || global.instance.is_some() {
-        Path::new("/run/keepalived")
-    } else {
-        Path::new("/run")
-    };
-    let choose = |given: &Option<PathBuf>, name: &str| match given {
-        Some(path) => std::path::absolute(path).unwrap_or_else(|_| path.clone()),
-        None => directory.join(format!("{name}{instance}.pid")),
-    };
-    PidFiles {
-        parent: choose(&options.pid, "keepalived"),
-        vrrp: choose(&options.vrrp_pid, "vrrp"),
-    }
-}
-
-fn write_pid_file(path: &Path, pid: u32) -> anyhow::Result<()> {
-    if let Some(directory) = path.parent() {
-        // If it cannot be made, opening the file says so.
-        let _ = std::fs::create_dir_all(directory);
-    }
-    pidfile::write(path, pid).with_context(|| format!("cannot write pidfile {}", path.display()))
-}
-
-/// Whether the pid file names a daemon of our kind. One that names another program is
-/// left over from before a reboot: its number has been given away since.
-fn is_running(path: &Path) -> bool {
-    let Some(pid) = pidfile::running(path) else {
-        return false;
-    };
-    if pid == nix::unistd::getpid() {
-        return false;
-    }
-    let name = |pid: &str| std::fs::read_to_string(format!("/proc/{pid}/comm"));
-    match (name(&pid.to_string()), name("self")) {
-        (Ok(other), Ok(own)) => other == own || other.trim_end().starts_with("keepalived"),
-        _ => true,
-    }
 }
 
 enum Side {
@@ -401,67 +351,5 @@ mod tests {
         for wrong in ["8", "9", "kern", "local8", "", "-1"] {
             assert_eq!(facility(wrong), None, "{wrong:?}");
         }
-    }
-
-    #[test]
-    fn a_pid_file_of_another_program_stops_nothing() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("pid");
-        let mut other = std::process::Command::new("/bin/sleep")
-            .arg("60")
-            .spawn()
-            .unwrap();
-        pidfile::write(&path, other.id()).unwrap();
-        // Until it has become another program, it is still a copy of this one.
-        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
-        while is_running(&path) {
-            assert!(std::time::Instant::now() < deadline);
-            std::thread::yield_now();
-        }
-        other.kill().unwrap();
-        other.wait().unwrap();
-        pidfile::write(&path, std::process::id()).unwrap();
-        assert!(!is_running(&path), "our own number is nobody else's");
-    }
-
-    #[test]
-    fn a_daemon_that_shares_either_pid_file_is_running_already() {
-        let directory = tempfile::tempdir().unwrap();
-        // A process of our own name, which the kernel takes from the path.
-        let own = std::fs::read_to_string("/proc/self/comm").unwrap();
-        let program = directory.path().join(own.trim_end());
-        std::os::unix::fs::symlink("/bin/sleep", &program).unwrap();
-        let mut other = std::process::Command::new(program)
-            .arg("60")
-            .spawn()
-            .unwrap();
-        let files = PidFiles {
-            parent: directory.path().join("parent"),
-            vrrp: directory.path().join("vrrp"),
-        };
-        assert!(!files.name_a_daemon());
-        for path in [&files.parent, &files.vrrp] {
-            pidfile::write(path, other.id()).unwrap();
-            assert!(files.name_a_daemon(), "{}", path.display());
-            pidfile::remove(path, other.id());
-        }
-        other.kill().unwrap();
-        other.wait().unwrap();
-    }
-
-    #[test]
-    fn pid_files_follow_options_and_configuration() {
-        let mut global = GlobalDefs::default();
-        let plain = pid_files(&Options::default(), &global);
-        assert_eq!(plain.parent, Path::new("/run/keepalived.pid"));
-        assert_eq!(plain.vrrp, Path::new("/run/vrrp.pid"));
-        global.use_pid_dir = true;
-        let own = pid_files(&Options::default(), &global);
-        assert_eq!(own.vrrp, Path::new("/run/keepalived/vrrp.pid"));
-        let options = Options {
-            pid: Some("/x/p".into()),
-            ..Options::default()
-        };
-        assert_eq!(pid_files(&options, &global).parent, Path::new("/x/p"));
     }
 }

@@ -205,10 +205,6 @@ impl Row {
         self.process == process || process == Process::Checker && self.name == "track_file"
     }
 
-    const fn with_status(self, status: Status) -> Self {
-        Self { status, ..self }
-    }
-
     const fn with_process(self, process: Process) -> Self {
         Self { process, ..self }
     }

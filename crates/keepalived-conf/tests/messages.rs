@@ -409,11 +409,13 @@ fn words_of_later_versions_keep_their_meaning() {
  json_dump_file /run/k.json
  json_version 1
  use_symlink_paths true
+ vrrp_delay_after_boot 90.5
 }
 ";
     let loaded = read(text);
     assert_eq!((loaded.test_lines().count(), loaded.test_exit), (0, 0));
     let global = loaded.config.unwrap().global;
+    assert_eq!(global.delay_after_boot.as_millis(), 90_500);
     let files = [
         global.state_dump_file,
         global.stats_dump_file,
@@ -422,7 +424,6 @@ fn words_of_later_versions_keep_their_meaning() {
     let names = ["/run/k.data", "/run/k.stats", "/run/k.json"];
     assert_eq!(files, names.map(|name| Some(name.into())));
     for word in [
-        "json_version 2",
         "set_supplementary_groups",
         "vrrp_owner_ignore_adverts on",
     ] {

@@ -1,18 +1,52 @@
-//! `keepalived.json`, version 1 of its shape.
+//! `keepalived.json`, in both versions of its shape.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use vrrp_core::State;
+use keepalived_conf::{Config, TrackProcessDef};
 use vrrp_core::settings::{AddressCheck, Auth, OnAdvert, Preempt, Track, TrackerKind};
+use vrrp_core::{Standing, State};
 
+use super::trackers::Stands;
 use super::{Item, MASKED, address, command, routes, stamp};
 
 pub(super) fn text(items: &[Item<'_>]) -> String {
+    format!("{}\n", routers(items))
+}
+
+/// `json_version 2`: the routers have a name, and the `track_process` blocks are there.
+pub(super) fn text_2(items: &[Item<'_>], config: &Config, stands: Stands<'_>) -> String {
+    let processes = config.track_processes.iter();
+    let processes: Vec<String> = processes.map(|def| process(def, stands)).collect();
+    let mut out = Object::default();
+    out.raw("vrrp", routers(items));
+    out.raw("track_process", format_args!("[{}]", processes.join(",")));
+    format!("{}\n", out.finish())
+}
+
+fn routers(items: &[Item<'_>]) -> String {
     let routers: Vec<String> = items
         .iter()
         .map(|item| format!("{{\"data\":{},\"stats\":{}}}", data(item), stats(item)))
         .collect();
-    format!("[{}]\n", routers.join(","))
+    format!("[{}]", routers.join(","))
+}
+
+fn process(def: &TrackProcessDef, stands: Stands<'_>) -> String {
+    let mut out = Object::default();
+    out.text("name", &def.name);
+    let mut words = def.command.iter().map(|word| word.to_string_lossy());
+    out.text("process", &words.next().unwrap_or_default());
+    out.list("parameters", words.map(Cow::into_owned));
+    out.raw("min_processes", def.quorum);
+    if let Some(most) = def.quorum_max {
+        out.raw("max_processes", most);
+    }
+    let quorum = stands(TrackerKind::Process, &def.name) == Some(Standing::Up);
+    out.raw("have_quorum", quorum);
+    out.raw("weight", def.weight);
+    out.raw("full_command", def.full_command);
+    out.finish()
 }
 
 /// An object under construction; its members keep the order they are added in.

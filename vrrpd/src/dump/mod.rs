@@ -8,6 +8,7 @@ mod data;
 mod global;
 mod host;
 mod json;
+mod place;
 mod routes;
 mod stats;
 mod trackers;
@@ -24,14 +25,10 @@ use netif::{Kernel, Link};
 use vrrp_core::settings::{Address, Sense};
 use vrrp_core::{Counters, PeerView, State, Time, VirtualRouter};
 
+use self::place::What;
 use crate::engine::Engine;
 use crate::log::{Log, Voice};
 use crate::wire::Wire;
-
-const DATA: &str = "/tmp/keepalived.data";
-const PARENT_DATA: &str = "/tmp/keepalived_parent.data";
-const STATS: &str = "/tmp/keepalived.stats";
-const JSON: &str = "/tmp/keepalived.json";
 
 /// What stands in the place of a password.
 const MASKED: &str = "********";
@@ -91,11 +88,9 @@ pub(crate) fn data<K: Kernel, W: Wire>(engine: &Engine<K, W>, now: Time, log: &L
         Level::Info,
         &format!("Printing parent data for process({pid}) on signal"),
     );
-    write_aside(log, Path::new(PARENT_DATA), global::text(engine.config()));
+    write_aside(engine, log, What::ParentData, global::text(engine.config()));
     log.info(&format!("Printing VRRP data for process({pid}) on signal"));
-    let global = &engine.config().global;
-    let path = place(global.state_dump_file.as_ref(), DATA);
-    write_aside(log, path, data_text(engine, now));
+    write_aside(engine, log, What::Data, data_text(engine, now));
 }
 
 /// `-d`: the same, to the log.
@@ -109,9 +104,7 @@ pub(crate) fn to_log<K: Kernel, W: Wire>(engine: &Engine<K, W>, now: Time, log: 
 pub(crate) fn stats<K: Kernel, W: Wire>(engine: &Engine<K, W>, now: Time, log: &Log) {
     let pid = std::process::id();
     log.info(&format!("Printing VRRP stats for process({pid}) on signal"));
-    let global = &engine.config().global;
-    let path = place(global.stats_dump_file.as_ref(), STATS);
-    write_aside(log, path, stats_text(engine, now));
+    write_aside(engine, log, What::Stats, stats_text(engine, now));
 }
 
 /// STATS_CLEAR: the counters, which begin anew.
@@ -120,9 +113,7 @@ pub(crate) fn clear_stats<K: Kernel, W: Wire>(engine: &mut Engine<K, W>, now: Ti
     log.info(&format!(
         "Printing and clearing VRRP stats for process({pid}) on signal"
     ));
-    let global = &engine.config().global;
-    let path = place(global.stats_dump_file.as_ref(), STATS);
-    write_aside(log, path, stats_text(engine, now));
+    write_aside(engine, log, What::Stats, stats_text(engine, now));
     engine.clear_counters();
 }
 
@@ -133,9 +124,13 @@ pub(crate) fn json<K: Kernel, W: Wire>(engine: &Engine<K, W>, now: Time, log: &L
         "Printing VRRP as json for process({pid}) on signal"
     ));
     let items: Vec<Item<'_>> = engine.items((now, SystemTime::now())).collect();
-    let global = &engine.config().global;
-    let path = place(global.json_dump_file.as_ref(), JSON);
-    write_aside(log, path, json::text(&items));
+    let text = if engine.config().global.json_version == 2 {
+        let stands = |kind, name: &str| engine.standing(kind, name);
+        json::text_2(&items, engine.config(), &stands)
+    } else {
+        json::text(&items)
+    };
+    write_aside(engine, log, What::Json, text);
 }
 
 fn stats_text<K: Kernel, W: Wire>(engine: &Engine<K, W>, now: Time) -> String {
@@ -160,9 +155,13 @@ fn data_text<K: Kernel, W: Wire>(engine: &Engine<K, W>, now: Time) -> String {
     out
 }
 
+fn write_aside<K: Kernel, W: Wire>(engine: &Engine<K, W>, log: &Log, what: What, text: String) {
+    write_to(log, what.place(&engine.config().global, log.mark()), text);
+}
+
 /// Writes on a helper thread: a slow disk must not hold adverts up.
-fn write_aside(log: &Log, path: &Path, text: String) {
-    let (path, warnings) = (path.to_owned(), log.aside());
+fn write_to(log: &Log, path: PathBuf, text: String) {
+    let warnings = log.aside();
     tokio::task::spawn_blocking(move || {
         if let Err(error) = write_file(&path, &text) {
             // Nobody listens only when the daemon ends.
@@ -181,11 +180,6 @@ fn write_file(path: &Path, text: &str) -> std::io::Result<()> {
         .mode(0o600)
         .open(path)?;
     file.write_all(text.as_bytes())
-}
-
-/// The place that the configuration names, or keepalived's own.
-fn place<'a>(named: Option<&'a PathBuf>, usual: &'a str) -> &'a Path {
-    named.map_or_else(|| Path::new(usual), PathBuf::as_path)
 }
 
 /// Appends a line; writing to a string cannot fail.

@@ -9,7 +9,7 @@ use vrrp_core::settings::{
     Address, Auth, Family, Instance, OnAdvert, Peer, Preempt, SourceCheck, Tracker, TrackerKind,
     Transport, Version,
 };
-use vrrp_core::{Duration, Event};
+use vrrp_core::{Duration, Event, Standing};
 
 use super::*;
 
@@ -130,7 +130,7 @@ async fn a_file_that_cannot_be_written_is_one_warning() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("missing").join("keepalived.data");
     let log = Log::in_memory();
-    write_aside(&log, &path, "text".to_owned());
+    write_to(&log, path.clone(), "text".to_owned());
     let deadline = std::time::Instant::now() + StdDuration::from_secs(20);
     let lines = loop {
         log.flush();
@@ -159,6 +159,35 @@ fn stamps_are_in_both_forms() {
         words.starts_with("1793793600.007169 (Wed Nov  4 ") && words.ends_with(".007169 2026)"),
         "{words}"
     );
+}
+
+#[test]
+fn json_of_version_2_names_its_lists() {
+    let read = keepalived_conf::load(
+        Path::new("/etc/k.conf"),
+        &keepalived_conf::Options::default(),
+        &keepalived_conf::FakeEnvironment::new().with_file(
+            "/etc/k.conf",
+            keepalived_conf::env::FakeFile::readable(
+                "vrrp_track_process p {\n process /usr/sbin/nginx -g x\n quorum 2\n weight 7\n}\n\
+                 vrrp_instance V {\n interface eth0\n virtual_router_id 60\n \
+                 virtual_ipaddress {\n 10.0.0.9/24\n }\n track_process {\n p\n }\n}\n",
+            ),
+        ).with_interface("eth0"),
+    );
+    let config = read.config.unwrap();
+    let stands =
+        |kind, name: &str| (kind == TrackerKind::Process && name == "p").then_some(Standing::Up);
+    let text = with(instance(), |items| json::text_2(items, &config, &stands));
+    let all: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let routers = with(instance(), json::text);
+    let routers: serde_json::Value = serde_json::from_str(&routers).unwrap();
+    assert_eq!(all.pointer("/vrrp"), Some(&routers));
+    let expected = serde_json::json!([{
+        "name": "p", "process": "/usr/sbin/nginx", "parameters": ["-g", "x"],
+        "min_processes": 2, "have_quorum": true, "weight": 7, "full_command": false,
+    }]);
+    assert_eq!(all.pointer("/track_process"), Some(&expected));
 }
 
 #[test]

@@ -244,7 +244,9 @@ impl Notifier {
         let refused = self.work.try_send(work).err()?;
         let what = match refused.into_inner() {
             Work::Notify(batch) => format!("({}) notify scripts", batch.party),
-            Work::Run(_) | Work::Readers(_) => "notify fifo scripts".to_owned(),
+            Work::Run(_) | Work::Readers(_) | Work::LastWords(_) => {
+                "notify fifo scripts".to_owned()
+            }
         };
         Some(format!("{what} not run: too many scripts wait"))
     }

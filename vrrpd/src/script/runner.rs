@@ -23,8 +23,7 @@ use crate::notify::queue::{Batch, Queues};
 /// Jobs and reports under way: each script has at most one run, which makes at most
 /// two reports, and there are far fewer scripts than this.
 const DEPTH: usize = 4096;
-/// How long notify scripts may still run when the daemon ends (keepalived's
-/// `child_wait_time`).
+/// How long notify scripts may still run when the daemon ends without saying how long.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// What the thread is asked for.
@@ -36,6 +35,8 @@ pub(crate) enum Work {
     Notify(Batch),
     /// The programs that read FIFOs; those of before are told to end.
     Readers(Vec<Command>),
+    /// How long notify scripts may still run: the daemon ends.
+    LastWords(Duration),
 }
 
 /// One run.
@@ -134,12 +135,14 @@ impl Runner {
         self.reports.poll_recv(cx)
     }
 
-    /// Tells the scripts that check to end and waits for those that notify, for as long
-    /// as they may take. Whoever got [`Runner::work`] must have dropped it.
-    pub(crate) async fn stop(self) {
+    /// Tells the scripts that check to end and waits for those that notify, for `limit`
+    /// at most. Whoever got [`Runner::work`] must have dropped it.
+    pub(crate) async fn stop(self, limit: Duration) {
         let Self {
             work, mut reports, ..
         } = self;
+        // If the thread is gone there is nothing to wait for.
+        let _ = work.send(Work::LastWords(limit)).await;
         drop(work);
         while reports.recv().await.is_some() {}
     }
@@ -154,6 +157,7 @@ async fn serve(
 ) {
     let (checks, readers) = (Groups::default(), Groups::default());
     let queues = Queues::new(lines.clone());
+    let mut limit = LAST_WORDS;
     while let Some(order) = work.recv().await {
         match order {
             Work::Run(job) => {
@@ -161,6 +165,7 @@ async fn serve(
                 tokio::task::spawn_local(async move { run(job, &groups, &reports).await });
             }
             Work::Notify(batch) => queues.push(batch),
+            Work::LastWords(given) => limit = given,
             Work::Readers(scripts) => {
                 terminate(&readers);
                 for script in scripts {
@@ -173,7 +178,7 @@ async fn serve(
     // The daemon ends: nothing of it stays behind, and only what it has still to tell is
     // waited for.
     terminate(&checks);
-    queues.finish(LAST_WORDS).await;
+    queues.finish(limit).await;
     terminate(&readers);
 }
 

@@ -169,6 +169,11 @@ impl Logger {
         }
     }
 
+    /// The identity of the lines from here on.
+    pub fn set_header(&mut self, header: Header) {
+        self.header = header;
+    }
+
     /// Sends `message` (no header, no line feed) to all targets.
     ///
     /// The first failure of this logger's life that is not a full queue is

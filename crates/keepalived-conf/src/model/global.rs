@@ -22,6 +22,9 @@ pub struct GlobalDefs {
     pub default_interface: String,
     /// `vrrp_startup_delay`: how long instances wait after the start.
     pub startup_delay: Duration,
+    /// `vrrp_delay_after_boot`: how long after the boot of the host instances may start at the
+    /// earliest.
+    pub delay_after_boot: Duration,
     /// `vrrp_priority`: nice value of the process, -20..=19.
     pub nice: Option<i32>,
     /// `vrrp_rt_priority`: real-time priority under `SCHED_RR`, 1..=99.
@@ -75,6 +78,10 @@ pub struct GlobalDefs {
     pub stats_dump_file: Option<PathBuf>,
     /// `json_dump_file`
     pub json_dump_file: Option<PathBuf>,
+    /// `data_use_instance`: the names of data files bear instance and network namespace.
+    pub data_use_instance: bool,
+    /// `child_wait_time`: how long notify scripts may still run when the daemon ends.
+    pub child_wait_time: Duration,
     /// `nftables TABLE`: name of the table for `no_accept`; `keepalived` unless given.
     pub nftables_table: Option<String>,
     /// `nftables_priority`: priority of its chains, -1 unless given.
@@ -98,6 +105,7 @@ impl Default for GlobalDefs {
             dynamic_interfaces: false,
             default_interface: "eth0".to_owned(),
             startup_delay: Duration::ZERO,
+            delay_after_boot: Duration::ZERO,
             nice: None,
             realtime_priority: None,
             realtime_limit: None,
@@ -124,6 +132,8 @@ impl Default for GlobalDefs {
             state_dump_file: None,
             stats_dump_file: None,
             json_dump_file: None,
+            data_use_instance: false,
+            child_wait_time: Duration::from_secs(5),
             nftables_table: None,
             nftables_priority: -1,
             nftables_counters: false,

@@ -1,11 +1,13 @@
 //! Keywords outside every block.
 
+use vrrp_core::Duration;
+
 use crate::pass::Pass;
 use crate::report::Process;
 use crate::text::Line;
 
 use super::{
-    Action, Block, Handled, Row, Status, addresses, checkers, garp_group, instance, no_close,
+    Action, Block, Handled, Row, addresses, checkers, garp_group, instance, no_close,
     no_list_close, nothing, routes, rules, script, tracking, watched,
 };
 
@@ -188,18 +190,18 @@ pub(super) const ROWS: &[Row] = &[
     Row::refused("SSL", "{ ... }", nothing, checkers::REASON)
         .with_process(Process::Checker)
         .with_action(Action::Skip),
-    Row::refused(
+    Row::full(
         "instance",
         "NAME",
         name_instance,
-        "pid files are where the command line says",
+        "its name is in those of pid files and in the log; a reload does not change it",
     )
     .with_process(Process::Parent),
-    Row::refused(
+    Row::full(
         "use_pid_dir",
         "",
         use_pid_dir,
-        "pid files are where the command line says",
+        "pid files are in /run/keepalived",
     )
     .with_process(Process::Parent),
     Row::refused(
@@ -225,16 +227,13 @@ pub(super) const ROWS: &[Row] = &[
         "link state comes from netlink alone",
     )
     .with_process(Process::Parent),
-    Row::accepted(
+    Row::full(
         "child_wait_time",
         "SECONDS",
         child_wait_time,
-        "there is one process, and it is never waited for",
+        "how long notify scripts may still run when the daemon ends; 5 s unless given",
     )
-    .with_process(Process::Parent)
-    .with_status(Status::Accepted(
-        "there is one process, and it is never waited for",
-    )),
+    .with_process(Process::Parent),
 ];
 
 fn name_instance(pass: &mut Pass<'_>, line: &Line) -> Handled {
@@ -265,9 +264,14 @@ fn net_namespace(pass: &mut Pass<'_>, line: &Line) -> Handled {
 
 fn child_wait_time(pass: &mut Pass<'_>, line: &Line) -> Handled {
     let text = pass.text(line, 1)?;
-    if let Err(faulty) = crate::number::unsigned(&text, 0, u32::MAX) {
-        pass.complain(faulty.message);
-        pass.complain(format!("Invalid child_wait_time {text}"));
+    match crate::number::unsigned(&text, 0, u32::MAX) {
+        Ok(seconds) => {
+            pass.draft.global.child_wait_time = Duration::from_secs(u64::from(seconds));
+        }
+        Err(faulty) => {
+            pass.complain(faulty.message);
+            pass.complain(format!("Invalid child_wait_time {text}"));
+        }
     }
     Ok(())
 }

@@ -1,8 +1,10 @@
-//! Words of keepalived 2.3, which 2.2.7 does not know: files written for it keep their meaning.
+//! Words of keepalived 2.3 and 2.4, which 2.2.7 does not know: files written for it keep their meaning.
 
 use std::path::PathBuf;
 
-use crate::number::unsigned;
+use vrrp_core::time::Duration;
+
+use crate::number::{seconds, unsigned};
 use crate::pass::Pass;
 use crate::text::Line;
 
@@ -26,13 +28,18 @@ pub(super) fn json_file(pass: &mut Pass<'_>, line: &Line) -> Handled {
 
 pub(super) fn json_version(pass: &mut Pass<'_>, line: &Line) -> Handled {
     let text = pass.text(line, 1)?;
-    if pass.number(unsigned(&text, 1, 2)) == Some(2) {
-        let place = line.words.first().map(|word| word.span);
-        pass.own(
-            place,
-            "'json_version 2' has no effect here",
-            "the JSON dump has the shape of version 1",
-        );
+    if let Some(version) = pass.number(unsigned(&text, 1, 2)) {
+        pass.draft.global.json_version = if version == 2 { 2 } else { 1 };
+    }
+    Ok(())
+}
+
+pub(super) fn delay_after_boot(pass: &mut Pass<'_>, line: &Line) -> Handled {
+    const MOST: u64 = 4_294_967_295;
+    let text = pass.text(line, 1)?;
+    match pass.loose_decimals(seconds(&text, 0, MOST)) {
+        None => pass.complain(format!("vrrp_delay_after_boot '{text}' is invalid")),
+        Some(micros) => pass.draft.global.delay_after_boot = Duration::from_micros(micros),
     }
     Ok(())
 }

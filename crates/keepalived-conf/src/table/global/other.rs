@@ -397,11 +397,14 @@ pub(super) fn data_use_instance(pass: &mut Pass<'_>, line: &Line) -> Handled {
         .get(1)
         .map(|word| word.text().into_owned())
         .unwrap_or_default();
-    switch(
+    let given = switch(
         pass,
         line,
         &format!("Invalid value '{value}' for global date_use_instance specified"),
     );
+    if let Some(on) = given {
+        pass.draft.global.data_use_instance = on;
+    }
     Ok(())
 }
 
