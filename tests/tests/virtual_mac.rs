@@ -34,6 +34,9 @@ fn sources(wire: Wire, whose: Implementation) -> Result<BTreeSet<String>> {
     duel.wait_announced(0, start)?;
     wait::holds_for(Duration::from_secs(2), || Ok(()))?;
     duel.stop_router(0)?;
+    // Not even the first advert may miss its source.
+    let missed = duel.host(0)?.log().containing("cannot send");
+    ensure!(missed.is_empty(), "{missed:?}");
     let mut seen = BTreeSet::new();
     for frame in capture.finish()? {
         ensure!(frame.complaints.is_empty(), "tshark: {frame:?}");
