@@ -229,7 +229,8 @@ impl Kernel for Fake {
         let refusal = state.guard_refusal;
         state.guards.push(guard.clone());
         let result = refusal.map_or(Ok(()), |errno| Err(Error::Kernel(errno)));
-        state.report(Event::GuardDone(result));
+        let guard = guard.clone();
+        state.report(Event::GuardDone { guard, result });
     }
 
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {

@@ -124,7 +124,12 @@ pub enum Event {
     /// outlive the daemon, for that reason.
     Unleased(String),
     /// What is dropped was set, or could not be.
-    GuardDone(Result<(), Error>),
+    GuardDone {
+        /// What is to be dropped.
+        guard: Guard,
+        /// How it went.
+        result: Result<(), Error>,
+    },
     /// A link was made or removed, or could not be.
     LinkDone {
         /// Which.

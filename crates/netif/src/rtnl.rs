@@ -284,7 +284,7 @@ impl Worker {
                 request = queue.next() => match request {
                     Some(Task::Address(request)) => self.perform(queue, request).await,
                     Some(Task::Routing(change)) => self.change_routing(queue, change).await,
-                    Some(Task::Guard(guard)) => self.set_guard(queue, &guard).await,
+                    Some(Task::Guard(guard)) => self.set_guard(queue, guard).await,
                     Some(Task::Make { link, leased }) => {
                         self.change_link(queue, link, Some(leased)).await
                     }
@@ -369,10 +369,10 @@ impl Worker {
         self.send(Event::LinkDone { link, made, result }).await
     }
 
-    async fn set_guard(&mut self, queue: &Queue, guard: &Guard) -> Result<(), Abandoned> {
-        let result = self.firewall.set(guard);
+    async fn set_guard(&mut self, queue: &Queue, guard: Guard) -> Result<(), Abandoned> {
+        let result = self.firewall.set(&guard);
         queue.finished();
-        self.send(Event::GuardDone(result)).await
+        self.send(Event::GuardDone { guard, result }).await
     }
 
     async fn change_routing(&mut self, queue: &Queue, change: Change) -> Result<(), Abandoned> {
@@ -583,7 +583,7 @@ impl Worker {
             | Event::LinkDone { .. }
             | Event::RoutingDone { .. }
             | Event::RoutingGone(_)
-            | Event::GuardDone(_)
+            | Event::GuardDone { .. }
             | Event::Unleased(_)
             | Event::Done { .. } => false,
         }

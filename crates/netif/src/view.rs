@@ -51,7 +51,7 @@ impl View {
             | Event::LinkDone { .. }
             | Event::RoutingDone { .. }
             | Event::RoutingGone(_)
-            | Event::GuardDone(_)
+            | Event::GuardDone { .. }
             | Event::Unleased(_) => Vec::new(),
         }
     }

@@ -26,6 +26,8 @@ const RETRY: Duration = Duration::from_secs(5);
 #[derive(Debug, Default)]
 pub(super) struct Firewall {
     asked: Guard,
+    /// Whether the answer to that is still to come.
+    pending: bool,
     /// How often in a row the kernel refused it.
     refused: u32,
     /// When to ask again.
@@ -37,6 +39,11 @@ pub(super) struct Firewall {
 }
 
 impl Firewall {
+    /// Whether the kernel has not said yet that it drops what is to be dropped.
+    pub(super) const fn is_pending(&self) -> bool {
+        self.pending
+    }
+
     /// When the kernel is to be asked again.
     pub(super) const fn next(&self) -> Option<Time> {
         self.retry
@@ -113,6 +120,7 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
         }
         self.kernel.guard(&guard);
         self.firewall.asked = guard;
+        self.firewall.pending = true;
         true
     }
 
@@ -175,11 +183,20 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
     }
 
     /// The kernel's answer; whether it is the last word for now.
-    pub(super) fn guard_done(&mut self, now: Time, result: &Result<(), netif::Error>) -> bool {
+    pub(super) fn guard_done(
+        &mut self,
+        now: Time,
+        guard: &Guard,
+        result: &Result<(), netif::Error>,
+    ) -> bool {
+        if *guard != self.firewall.asked {
+            return false;
+        }
         let Err(error) = result else {
             self.firewall.refused = 0;
             self.firewall.retry = None;
             self.firewall.fault = None;
+            self.firewall.pending = false;
             return true;
         };
         self.firewall.refused = self.firewall.refused.saturating_add(1);
@@ -189,6 +206,7 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
             return false;
         }
         self.firewall.retry = Some(now + RETRY);
+        self.firewall.pending = false;
         if self.firewall.fault.as_ref() != Some(error) {
             let line = format!("Cannot set firewall rules, so no_accept has no effect: {error}");
             self.log.write(Voice::Vrrp, Level::Err, &line);

@@ -251,8 +251,8 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
                 }
                 KernelEvent::RoutingGone(what) => routings_gone.push(what),
                 KernelEvent::Unleased(reason) => self.unleased(reason),
-                KernelEvent::GuardDone(result) => {
-                    guarded |= self.guard_done(now, result);
+                KernelEvent::GuardDone { guard, result } => {
+                    guarded |= self.guard_done(now, guard, result);
                 }
                 _ => {}
             }

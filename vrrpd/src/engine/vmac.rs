@@ -182,7 +182,7 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
             ),
         };
         self.log.write(Voice::Vrrp, level, &line);
-        let guarded = self.update_guard();
+        self.update_guard();
         if !made {
             return;
         }
@@ -190,7 +190,7 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
             && known == link
         {
             *stage = match result {
-                Ok(()) if guarded => Stage::Telltale,
+                Ok(()) if self.firewall.is_pending() => Stage::Telltale,
                 Ok(()) => Stage::Made,
                 Err(_) => Stage::Failed(now + SOCKET_RETRY),
             };

@@ -163,3 +163,23 @@ fn addresses_have_interfaces_of_their_own() {
     host.settle();
     assert_eq!(link_index(&host, "vrrp6.60"), None);
 }
+
+/// A group is joined once the kernel keeps the reports of it back, and not before.
+#[test]
+fn no_group_is_joined_before_its_reports_are_kept_back() {
+    let mut host = Host::without_address(virtual_mac(false));
+    host.kernel.add_foreign_address(&own_address());
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut guarded = false;
+    while let Poll::Ready(Some(event)) = host.engine.kernel_mut().poll_event(&mut cx) {
+        let guards = host.kernel.guards();
+        let asked = guards.last().is_some_and(|it| !it.virtual_links.is_empty());
+        guarded |= asked && matches!(event, netif::Event::GuardDone { .. });
+        host.engine.kernel_events(host.now, &[event]);
+        let index = link_index(&host, "vrrp.60");
+        let joined = index.is_some() && wire_index(&host) == index;
+        assert!(guarded || !joined);
+    }
+    assert!(guarded);
+    assert_eq!(wire_index(&host), link_index(&host, "vrrp.60"));
+}
