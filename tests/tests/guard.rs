@@ -62,11 +62,23 @@ fn ruleset(host: &Host) -> Result<String> {
     for line in shown.lines() {
         let line = line.split(" # ").next().unwrap_or_default().trim();
         if !line.is_empty() && line != "flags owner" {
-            // The same comparison in other words.
-            lines.push(line.replace("ip protocol igmp", "meta l4proto igmp"));
+            // The same comparison in other words, and what was counted on the way.
+            let line = line.replace("ip protocol igmp", "meta l4proto igmp");
+            lines.push(without_counts(&line));
         }
     }
     Ok(lines.join("\n"))
+}
+
+/// A rule with its counters set to zero.
+fn without_counts(line: &str) -> String {
+    let mut words: Vec<&str> = line.split_whitespace().collect();
+    for index in 1..words.len() {
+        if matches!(words[index - 1], "packets" | "bytes") {
+            words[index] = "0";
+        }
+    }
+    words.join(" ")
 }
 
 /// What a master of this file has in its tables, how the backup before it had them, and what
@@ -125,6 +137,15 @@ fn the_tables_have_the_name_and_place_that_the_file_gives() -> Result<()> {
         master.contains("table ip lab {") && master.contains("priority filter - 7"),
         "{master}"
     );
+    the_same(&text)
+}
+
+#[test]
+fn the_tables_count_if_the_file_says_so() -> Result<()> {
+    let counting = "global_defs {\n    nftables_counters\n}";
+    let text = conf(150, counting, "    use_vmac\n    no_accept");
+    let [_, master, _] = rulesets(Ours, &text)?;
+    ensure!(master.contains("counter packets 0"), "{master}");
     the_same(&text)
 }
 
