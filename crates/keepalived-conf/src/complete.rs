@@ -386,13 +386,17 @@ fn resolve(
     }
     let vmac = vmacs::own(draft, &pass.draft.vrrp, taken);
     let address_vmacs = vmacs::of_addresses(pass, draft, &mut settings, taken);
+    let own_scripts = draft.scripts.iter();
+    let own_scripts = own_scripts.filter(|own| scripts.iter().any(|it| it.name == own.name));
     Some(InstanceDef {
+        own_scripts: own_scripts.count(),
+        own_trackers: draft.trackers.len(),
         settings,
         interface_present: draft.interface_present,
         peerless,
         routes: draft.routes.clone(),
         rules: draft.rules.clone(),
-        notify: groups::notify(&draft.notify, &pass.draft.global),
+        notify: groups::member_notify(&draft.notify, group, &pass.draft.global),
         vmac,
         address_vmacs,
         accept: draft

@@ -79,6 +79,10 @@ pub struct SyncGroupDef {
 pub struct InstanceDef {
     /// What the virtual router is told. `settings.scripts` names entries of [`Config::scripts`].
     pub settings: Instance,
+    /// How many of its scripts are its own: the first ones; the others are its group's.
+    pub own_scripts: usize,
+    /// The same of its trackers of other kinds.
+    pub own_trackers: usize,
     /// Whether its interface was there when the file was read.
     pub interface_present: bool,
     /// `unicast_fault_no_peer` and no peers: it stays in FAULT.
@@ -113,6 +117,8 @@ impl InstanceDef {
     #[must_use]
     pub fn new(settings: Instance) -> Self {
         Self {
+            own_scripts: settings.scripts.len(),
+            own_trackers: settings.trackers.len(),
             settings,
             interface_present: true,
             peerless: false,

@@ -423,10 +423,7 @@ fn words_of_later_versions_keep_their_meaning() {
     ];
     let names = ["/run/k.data", "/run/k.stats", "/run/k.json"];
     assert_eq!(files, names.map(|name| Some(name.into())));
-    for word in [
-        "set_supplementary_groups",
-        "vrrp_owner_ignore_adverts on",
-    ] {
+    for word in ["set_supplementary_groups", "vrrp_owner_ignore_adverts on"] {
         let loaded = read(format!("global_defs {{\n {word}\n}}\n"));
         assert_eq!(loaded.test_exit, 0);
         let own: Vec<&str> = loaded.own_lines().collect();

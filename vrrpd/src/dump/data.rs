@@ -45,7 +45,8 @@ fn router(out: &mut String, item: &Item<'_>) {
     addresses(out, item);
     unicast(out, settings);
     routings(out, item.def);
-    tracked(out, &settings.trackers, &settings.scripts, "processes");
+    let (scripts, trackers) = item.own_tracked();
+    tracked(out, trackers, scripts, "processes");
     notified(out, item.def);
 }
 

@@ -202,6 +202,13 @@ fn scheduled(out: &mut String, global: &GlobalDefs) {
         " VRRP realtime limit = {}",
         global.realtime_limit.unwrap_or(10_000)
     );
+    // The processes that there are not, as keepalived shows them unconfigured.
+    for process in ["Checker", "BFD"] {
+        line!(out, " {process} process priority = 0");
+        line!(out, " {process} don't swap = false");
+        line!(out, " {process} realtime priority = 0");
+        line!(out, " {process} realtime limit = 10000");
+    }
 }
 
 fn closing(out: &mut String, global: &GlobalDefs, defaults: &InstanceDefaults) {
@@ -211,10 +218,12 @@ fn closing(out: &mut String, global: &GlobalDefs, defaults: &InstanceDefaults) {
         "SNMP RFCv2",
         "SNMP RFCv3",
         "SNMP traps",
-        "DBus",
     ] {
         line!(out, " {what} disabled");
     }
+    line!(out, " SNMP socket = default (unix:/var/agentx/master)");
+    line!(out, " DBus disabled");
+    line!(out, " DBus service name = ");
     line!(out, " Script security {}", word(global.script_security));
     if let Some(user) = &defaults.script_user {
         line!(out, " Default script uid:gid {}:{}", user.uid, user.gid);

@@ -62,67 +62,89 @@ pub(super) fn interfaces(out: &mut String, view: &View, items: &[Item<'_>]) {
         .flat_map(|settings| settings.addresses.iter().chain(&settings.excluded))
         .map(|address| address.address)
         .collect();
-    for link in view.links() {
-        line!(out, " Name = {}", link.name);
-        line!(out, "   index = {}", link.index);
-        let addresses: Vec<IpAddr> = view
-            .addresses(link.index)
-            .map(|address| address.key.addr)
-            .filter(|address| !virtual_addresses.contains(address))
-            .collect();
-        let first = |wanted: fn(&IpAddr) -> bool| {
-            let found = addresses.iter().find(|address| wanted(address));
-            found.map_or_else(|| "(none)".to_owned(), IpAddr::to_string)
-        };
-        line!(out, "   IPv4 address = {}", first(IpAddr::is_ipv4));
-        line!(out, "   IPv6 address = {}", first(is_link_local));
-        let local = addresses.iter().filter(|address| is_link_local(address));
-        let more: Vec<&IpAddr> = local.skip(1).collect();
-        if !more.is_empty() {
-            line!(out, "   Additional IPv6 addresses :");
-            for address in more {
-                line!(out, "     {address}");
-            }
-        }
-        if let Some(mac) = link.ethernet().filter(|_| !link.loopback) {
-            let bytes = mac.map(|byte| format!("{byte:02x}"));
-            line!(out, "   MAC = {}", bytes.join(":"));
-            line!(out, "   MAC broadcast = ff:ff:ff:ff:ff:ff");
-        }
-        let mut state = vec![standing(link)];
-        let flags = [
-            (link.loopback, "no broadcast"),
-            (link.loopback, "loopback"),
-            (!link.multicast, "no multicast"),
-        ];
-        let on = flags.into_iter().filter(|(on, _)| *on);
-        state.extend(on.map(|(_, flag)| flag.to_owned()));
-        line!(out, "   State = {}", state.join(", "));
-        line!(out, "   Seen up = {}", u8::from(link.up));
-        line!(out, "   Delayed state change running = false");
-        line!(out, "   Up debounce timer = 0us");
-        line!(out, "   Down debounce timer = 0us");
-        if let Some(below) = below(&link.name, items) {
-            let base = view.link_by_name(below);
-            let state = base.map_or_else(|| "missing".to_owned(), standing);
-            line!(
-                out,
-                "   VMAC type private, underlying interface = {below}, state = {state}"
-            );
-            line!(out, "   I/f created by keepalived");
-        }
-        line!(out, "   MTU = {}", link.mtu);
-        let kind = if link.loopback {
-            "LOOPBACK"
-        } else if link.ethernet().is_some() {
-            "ETHERNET"
-        } else {
-            "UNKNOWN"
-        };
-        line!(out, "   HW Type = {kind}");
-        line!(out, "   NIC netlink status update");
-        tracking(out, &link.name, items);
+    // Those made by us come last, as the original learns of them last.
+    let (virtual_ones, others): (Vec<&Link>, Vec<&Link>) = view
+        .links()
+        .partition(|link| below(&link.name, items).is_some());
+    for link in others {
+        interface(out, view, link, &virtual_addresses, items);
     }
+    missing(out, view, items);
+    for link in virtual_ones {
+        interface(out, view, link, &virtual_addresses, items);
+    }
+}
+
+fn interface(
+    out: &mut String,
+    view: &View,
+    link: &Link,
+    virtual_addresses: &BTreeSet<IpAddr>,
+    items: &[Item<'_>],
+) {
+    line!(out, " Name = {}", link.name);
+    line!(out, "   index = {}", link.index);
+    let addresses: Vec<IpAddr> = view
+        .addresses(link.index)
+        .map(|address| address.key.addr)
+        .filter(|address| !virtual_addresses.contains(address))
+        .collect();
+    let first = |wanted: fn(&IpAddr) -> bool| {
+        let found = addresses.iter().find(|address| wanted(address));
+        found.map_or_else(|| "(none)".to_owned(), IpAddr::to_string)
+    };
+    line!(out, "   IPv4 address = {}", first(IpAddr::is_ipv4));
+    line!(out, "   IPv6 address = {}", first(is_link_local));
+    let local = addresses.iter().filter(|address| is_link_local(address));
+    let more: Vec<&IpAddr> = local.skip(1).collect();
+    if !more.is_empty() {
+        line!(out, "   Additional IPv6 addresses :");
+        for address in more {
+            line!(out, "     {address}");
+        }
+    }
+    if let Some(mac) = link.ethernet().filter(|_| !link.loopback) {
+        let bytes = mac.map(|byte| format!("{byte:02x}"));
+        line!(out, "   MAC = {}", bytes.join(":"));
+        line!(out, "   MAC broadcast = ff:ff:ff:ff:ff:ff");
+    }
+    let mut state = vec![standing(link)];
+    let flags = [
+        (link.loopback, "no broadcast"),
+        (link.loopback, "loopback"),
+        (!link.multicast, "no multicast"),
+    ];
+    let on = flags.into_iter().filter(|(on, _)| *on);
+    state.extend(on.map(|(_, flag)| flag.to_owned()));
+    line!(out, "   State = {}", state.join(", "));
+    line!(out, "   Seen up = {}", u8::from(link.up));
+    line!(out, "   Delayed state change running = false");
+    line!(out, "   Up debounce timer = 0us");
+    line!(out, "   Down debounce timer = 0us");
+    if let Some(below) = below(&link.name, items) {
+        let base = view.link_by_name(below);
+        let state = base.map_or_else(|| "missing".to_owned(), standing);
+        line!(
+            out,
+            "   VMAC type private, underlying interface = {below}, state = {state}"
+        );
+        line!(out, "   I/f created by keepalived");
+    }
+    line!(out, "   MTU = {}", link.mtu);
+    let kind = if link.loopback {
+        "LOOPBACK"
+    } else if link.ethernet().is_some() {
+        "ETHERNET"
+    } else {
+        "UNKNOWN"
+    };
+    line!(out, "   HW Type = {kind}");
+    line!(out, "   NIC netlink status update");
+    tracking(out, &link.name, items);
+}
+
+/// Interfaces that instances name and that are not there.
+fn missing(out: &mut String, view: &View, items: &[Item<'_>]) {
     let own = items.iter().map(|item| &item.router.settings().interface);
     let missing: BTreeSet<&String> = own
         .filter(|name| !name.is_empty() && view.link_by_name(name).is_none())
@@ -137,8 +159,12 @@ pub(super) fn interfaces(out: &mut String, view: &View, items: &[Item<'_>]) {
             "   State = not UP, not RUNNING, no broadcast, no multicast"
         );
         line!(out, "   Seen up = 0");
+        line!(out, "   Delayed state change running = false");
+        line!(out, "   Up debounce timer = 0us");
+        line!(out, "   Down debounce timer = 0us");
         line!(out, "   MTU = 0");
         line!(out, "   HW Type = UNKNOWN (0)");
+        line!(out, "   NIC netlink status update");
         tracking(out, name, items);
     }
 }

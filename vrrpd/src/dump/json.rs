@@ -8,7 +8,7 @@ use vrrp_core::settings::{AddressCheck, Auth, OnAdvert, Preempt, Track, TrackerK
 use vrrp_core::{Standing, State};
 
 use super::trackers::Stands;
-use super::{Item, MASKED, address, command, routes, stamp};
+use super::{Item, MASKED, address, command, routes, stamp, trackers};
 
 pub(super) fn text(items: &[Item<'_>]) -> String {
     format!("{}\n", routers(items))
@@ -45,7 +45,7 @@ fn process(def: &TrackProcessDef, stands: Stands<'_>) -> String {
     let quorum = stands(TrackerKind::Process, &def.name) == Some(Standing::Up);
     out.raw("have_quorum", quorum);
     out.raw("weight", def.weight);
-    out.raw("full_command", def.full_command);
+    out.raw("full_command", trackers::by_command(def));
     out.finish()
 }
 
@@ -197,10 +197,14 @@ fn data(item: &Item<'_>) -> String {
     out.list("evips", lines(&settings.excluded));
     out.list("vroutes", item.def.routes.iter().map(routes::route));
     out.list("vrules", item.def.rules.iter().map(routes::rule));
-    let interfaces = settings.trackers.iter();
+    let (scripts, trackers) = item.own_tracked();
+    let interfaces = trackers.iter();
     let interfaces = interfaces.filter(|tracker| tracker.kind == TrackerKind::Interface);
     out.list("track_ifp", interfaces.map(|tracker| tracker.name.clone()));
-    out.list("track_script", item.commands.iter().cloned());
+    out.list(
+        "track_script",
+        item.commands.iter().take(scripts.len()).cloned(),
+    );
     match settings.auth {
         Auth::None => out.raw("auth_type", 0),
         Auth::Pass(_) => {

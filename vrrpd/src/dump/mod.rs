@@ -22,7 +22,7 @@ use std::time::SystemTime;
 use daemonkit::syslog::Level;
 use keepalived_conf::InstanceDef;
 use netif::{Kernel, Link};
-use vrrp_core::settings::{Address, Sense};
+use vrrp_core::settings::{Address, Script, Sense, Tracker};
 use vrrp_core::{Counters, PeerView, State, Time, VirtualRouter};
 
 use self::place::What;
@@ -59,6 +59,16 @@ pub(crate) struct Item<'a> {
 }
 
 impl Item<'_> {
+    /// What it tracks itself, and not for its group: scripts and others.
+    fn own_tracked(&self) -> (&[Script], &[Tracker]) {
+        let settings = self.router.settings();
+        let (scripts, trackers) = (&settings.scripts, &settings.trackers);
+        (
+            scripts.get(..self.def.own_scripts).unwrap_or(scripts),
+            trackers.get(..self.def.own_trackers).unwrap_or(trackers),
+        )
+    }
+
     /// What is below the interface of an address, if that is a virtual one.
     fn below(&self, address: &Address) -> Option<address::Below<'_>> {
         let own = self.def.vmac.as_ref();

@@ -1,13 +1,14 @@
 use std::num::NonZeroU8;
 use std::time::{Duration as StdDuration, UNIX_EPOCH};
 
+use keepalived_conf::Config;
 use keepalived_conf::model::routes::{
     HopDef, PROTOCOL_KEEPALIVED, Prefix, RouteDef, RouteKind, RouteMetrics, RouterPreference,
     RuleAction, RuleDef,
 };
 use vrrp_core::settings::{
-    Address, Auth, Family, Instance, OnAdvert, Peer, Preempt, SourceCheck, Tracker, TrackerKind,
-    Transport, Version,
+    Address, Auth, Family, Instance, OnAdvert, Peer, Preempt, SourceCheck, Sync, Tracker,
+    TrackerKind, Transport, Version,
 };
 use vrrp_core::{Duration, Event, Standing};
 
@@ -39,9 +40,13 @@ pub(super) fn instance() -> Instance {
 
 /// Shows a router that has just become master.
 pub(super) fn with<T>(settings: Instance, show: impl FnOnce(&[Item<'_>]) -> T) -> T {
-    let def = InstanceDef::new(settings.clone());
+    with_def(&InstanceDef::new(settings), show)
+}
+
+/// The same of an instance of a configuration.
+fn with_def<T>(def: &InstanceDef, show: impl FnOnce(&[Item<'_>]) -> T) -> T {
     let source = "10.0.0.1".parse().ok();
-    let mut router = VirtualRouter::new(settings);
+    let mut router = VirtualRouter::new(def.settings.clone());
     router.handle(Time(0), Event::Source(source));
     router.handle(Time(0), Event::Start);
     let due = router.poll_timeout().unwrap();
@@ -51,7 +56,7 @@ pub(super) fn with<T>(settings: Instance, show: impl FnOnce(&[Item<'_>]) -> T) -
     let moment = UNIX_EPOCH + StdDuration::from_micros(1_795_395_535_044_143);
     show(&[Item {
         router: &router,
-        def: &def,
+        def,
         counters: *router.counters(),
         transition: Some(moment),
         timeout: Some(moment + StdDuration::from_micros(3_000_404)),
@@ -161,21 +166,74 @@ fn stamps_are_in_both_forms() {
     );
 }
 
+/// The configuration of a file, on a host with the interfaces of the tests.
+fn read(text: &str) -> Config {
+    let file = keepalived_conf::env::FakeFile::readable(text);
+    let environment = keepalived_conf::FakeEnvironment::new()
+        .with_file("/etc/k.conf", file)
+        .with_file("/bin/true", keepalived_conf::env::FakeFile::executable())
+        .with_interface("eth0")
+        .with_interface("eth1")
+        .with_interface("eth2");
+    let path = Path::new("/etc/k.conf");
+    let read = keepalived_conf::load(path, &keepalived_conf::Options::default(), &environment);
+    read.config.unwrap()
+}
+
+/// Measured with 2.2.7: a member neither shows what its group tracks nor what it says of
+/// changes of priorities, which it does as its group.
+#[test]
+fn a_member_shows_what_it_tracks_itself() {
+    let mut text = "vrrp_sync_group G {\n group {\n A\n B\n }\n track_interface {\n eth1\n }\n \
+                    notify_priority_changes\n}\n"
+        .to_owned();
+    for (name, vrid, track) in [("A", 51, "eth2"), ("B", 52, "eth1")] {
+        text += &format!(
+            "vrrp_instance {name} {{\n interface eth0\n virtual_router_id {vrid}\n \
+             track_interface {{\n {track}\n }}\n virtual_ipaddress {{\n 10.0.0.{vrid}/24\n }}\n}}\n"
+        );
+    }
+    let config = read(&text);
+    for (def, tracked) in config.instances.iter().zip(["eth2", "eth1"]) {
+        assert!(def.notify.priority_changes);
+        let mut def = def.clone();
+        // It becomes master alone here.
+        def.settings.sync = Sync::Alone;
+        let out = with_def(&def, |items| {
+            let mut out = String::new();
+            data::topology(&mut out, items);
+            out
+        });
+        let expected = format!("   Tracked interfaces :\n     {tracked} weight 0\n   Using");
+        assert!(out.contains(&expected), "{out}");
+        let json = with_def(&def, json::text);
+        let expected = format!("\"track_ifp\":[\"{tracked}\"]");
+        assert!(json.contains(&expected), "{json}");
+    }
+}
+
+/// Measured with 2.2.7, which calls a script bad before its first result.
+#[test]
+fn a_script_without_a_result_is_shown_as_keepaliveds() {
+    let config = read(
+        "vrrp_script s {\n script \"/bin/true\"\n init_fail\n}\n\
+         vrrp_instance V {\n interface eth0\n virtual_router_id 60\n \
+         virtual_ipaddress {\n 10.0.0.9/24\n }\n track_script {\n s\n }\n}\n",
+    );
+    let script = crate::script::Tracked::new(config.scripts[0].clone(), 1, Time(0));
+    let mut out = String::new();
+    trackers::scripts(&mut out, std::iter::once(&script), &[]);
+    let expected = "   Result = 0\n   Insecure = no\n   Init state = INIT\n   Status = BAD\n";
+    assert!(out.contains(expected), "{out}");
+}
+
 #[test]
 fn json_of_version_2_names_its_lists() {
-    let read = keepalived_conf::load(
-        Path::new("/etc/k.conf"),
-        &keepalived_conf::Options::default(),
-        &keepalived_conf::FakeEnvironment::new().with_file(
-            "/etc/k.conf",
-            keepalived_conf::env::FakeFile::readable(
-                "vrrp_track_process p {\n process /usr/sbin/nginx -g x\n quorum 2\n weight 7\n}\n\
-                 vrrp_instance V {\n interface eth0\n virtual_router_id 60\n \
-                 virtual_ipaddress {\n 10.0.0.9/24\n }\n track_process {\n p\n }\n}\n",
-            ),
-        ).with_interface("eth0"),
+    let config = read(
+        "vrrp_track_process p {\n process /usr/sbin/nginx -g x\n quorum 2\n weight 7\n}\n\
+         vrrp_instance V {\n interface eth0\n virtual_router_id 60\n \
+         virtual_ipaddress {\n 10.0.0.9/24\n }\n track_process {\n p\n }\n}\n",
     );
-    let config = read.config.unwrap();
     let stands =
         |kind, name: &str| (kind == TrackerKind::Process && name == "p").then_some(Standing::Up);
     let text = with(instance(), |items| json::text_2(items, &config, &stands));
@@ -185,7 +243,7 @@ fn json_of_version_2_names_its_lists() {
     assert_eq!(all.pointer("/vrrp"), Some(&routers));
     let expected = serde_json::json!([{
         "name": "p", "process": "/usr/sbin/nginx", "parameters": ["-g", "x"],
-        "min_processes": 2, "have_quorum": true, "weight": 7, "full_command": false,
+        "min_processes": 2, "have_quorum": true, "weight": 7, "full_command": true,
     }]);
     assert_eq!(all.pointer("/track_process"), Some(&expected));
 }

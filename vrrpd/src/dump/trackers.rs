@@ -1,6 +1,6 @@
 //! `keepalived.data`: what virtual routers track, and their sync groups.
 
-use keepalived_conf::{Config, ParamMatch};
+use keepalived_conf::{Config, ParamMatch, TrackProcessDef};
 use vrrp_core::settings::TrackerKind;
 use vrrp_core::{Duration, Health, Standing, State};
 
@@ -45,7 +45,8 @@ pub(super) fn groups(
             "   Using smtp notification = {}",
             yes(group.smtp_alert)
         );
-        if group.notify.priority_changes {
+        // Only what it says itself is shown.
+        if group.notify.priority_changes && !config.global.notify_priority_changes {
             line!(out, "   Notify priority changes = yes");
         }
         data::tracked(out, &group.trackers, &group.scripts, "process");
@@ -65,7 +66,7 @@ pub(super) fn scripts<'a>(
     for script in scripts {
         let def = script.def();
         let (status, result) = match script.judgement() {
-            None => ("INIT", def.rise - 1),
+            None => ("BAD", def.rise - 1),
             Some(Health::Up) => ("GOOD", def.rise + def.fall - 1),
             Some(Health::Down) => ("BAD", 0),
         };
@@ -87,7 +88,12 @@ pub(super) fn scripts<'a>(
         line!(
             out,
             "   Init state = {}",
-            if def.init_fail { "failed" } else { "unknown" }
+            // Measured: of what it was before its first result nothing is shown later.
+            if script.has_result() {
+                "unknown"
+            } else {
+                "INIT"
+            }
         );
         line!(out, "   Status = {status}");
         line!(out, "   Script uid:gid = {}:{}", def.user.uid, def.user.gid);
@@ -161,9 +167,14 @@ pub(super) fn processes(out: &mut String, config: &Config, stands: Stands<'_>, i
             let seconds = delay.to_std().as_secs_f64();
             line!(out, "   {name} delay = {seconds:.6}s");
         }
-        line!(out, "   Full command = {}", def.full_command);
+        line!(out, "   Full command = {}", by_command(def));
         tracking(out, TrackerKind::Process, &def.name, items);
     }
+}
+
+/// Whether whole command lines are compared.
+pub(super) const fn by_command(def: &TrackProcessDef) -> bool {
+    def.full_command || def.command.len() > 1 || def.param_match.is_some()
 }
 
 fn tracking(out: &mut String, kind: TrackerKind, name: &str, items: &[Item<'_>]) {

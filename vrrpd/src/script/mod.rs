@@ -19,6 +19,8 @@ pub(crate) struct Tracked {
     ticket: u64,
     health: ScriptHealth,
     last_status: i32,
+    /// Whether a run of it has ended.
+    heard: bool,
     run: Run,
     next: Time,
 }
@@ -65,6 +67,7 @@ impl Tracked {
             def,
             ticket,
             last_status: 0,
+            heard: false,
             run: Run::None,
             next: now,
         }
@@ -90,6 +93,11 @@ impl Tracked {
             ScriptState::Failed => Some(Health::Down),
             ScriptState::Good => Some(Health::Up),
         }
+    }
+
+    /// Whether a run of it has given a result; before that, `init_fail` may be the judgement.
+    pub(crate) const fn has_result(&self) -> bool {
+        self.heard
     }
 
     /// Whether a run of it is under way.
@@ -165,6 +173,7 @@ impl Tracked {
             End::TimedOut => Run::Ending,
             _ => Run::None,
         };
+        self.heard = true;
         let mut judged = Judged::default();
         let name = &self.def.name;
         if let Some(status) = status

@@ -159,6 +159,20 @@ pub(super) fn notify(draft: &NotifyDraft, global: &GlobalDefs) -> NotifyDef {
     }
 }
 
+/// The same for an instance, which does as its group does if it does not say.
+pub(super) fn member_notify(
+    draft: &NotifyDraft,
+    group: Option<&Group>,
+    global: &GlobalDefs,
+) -> NotifyDef {
+    let mut notify = notify(draft, global);
+    let groups = group.and_then(|group| group.draft.notify.priority_changes);
+    if let (None, Some(groups)) = (draft.priority_changes, groups) {
+        notify.priority_changes = groups;
+    }
+    notify
+}
+
 /// The groups whose members run.
 pub(super) fn resolve(
     groups: &[Group],
