@@ -100,12 +100,12 @@ pub(crate) struct Options {
 /// The one line keepalived prints before it exits with 1.
 pub(crate) fn parse(arguments: Vec<OsString>) -> Result<Options, String> {
     let mut command = Options::command();
-    let words = split_attached(&command, arguments);
+    let words = split_attached(&command, arguments.clone());
     let words = std::iter::once(OsString::from("vrrpd")).chain(words);
     let matches = command
         .try_get_matches_from_mut(words)
-        .map_err(|error| complaint(&error))?;
-    Options::from_arg_matches(&matches).map_err(|error| complaint(&error))
+        .map_err(|error| complaint(&error, &arguments))?;
+    Options::from_arg_matches(&matches).map_err(|error| complaint(&error, &arguments))
 }
 
 /// Brings `-tFILE` (an optional value, attached) into the form clap reads: getopt
@@ -179,13 +179,31 @@ fn with_value(long: &[u8], value: &[u8]) -> OsString {
 }
 
 /// keepalived's words for what clap found.
-fn complaint(error: &clap::Error) -> String {
+fn complaint(error: &clap::Error, arguments: &[OsString]) -> String {
     let invalid = match error.get(ContextKind::InvalidArg) {
         Some(ContextValue::String(text)) => text.split(' ').next().unwrap_or_default().to_owned(),
         _ => String::new(),
     };
+    // The word as it was written: with its value, or cut short.
+    let written = |with_value: bool| {
+        let words = arguments.iter().map(|word| word.to_string_lossy());
+        let mut words = words.take_while(|word| word != "--").filter(|word| {
+            let name = word.split('=').next().unwrap_or_default();
+            let long = name.len() > 2 && invalid.starts_with(name);
+            long && (!with_value || word.contains('='))
+        });
+        words.next().map(std::borrow::Cow::into_owned)
+    };
     match error.kind() {
-        ErrorKind::UnknownArgument => format!("Unknown option {invalid}"),
+        ErrorKind::UnknownArgument => {
+            let word = written(true).unwrap_or(invalid);
+            format!("Unknown option {word}")
+        }
+        // A value for an option that has none.
+        ErrorKind::TooManyValues => {
+            let word = written(true).unwrap_or(invalid);
+            format!("Unknown option {word}")
+        }
         _ => {
             // clap names an option by its long form; getopt's user mostly typed the letter.
             let letter = Options::command()
@@ -194,7 +212,10 @@ fn complaint(error: &clap::Error) -> String {
                     argument.get_long().map(|long| format!("--{long}")) == Some(invalid.clone())
                 })
                 .and_then(clap::Arg::get_short);
-            let option = letter.map_or(invalid, |letter| format!("-{letter}"));
+            let option = match letter {
+                Some(letter) if written(false).is_none() => format!("-{letter}"),
+                _ => invalid,
+            };
             format!("Missing parameter for option {option}")
         }
     }
@@ -206,7 +227,7 @@ Usage: vrrpd [OPTION...]
   -f, --use-file=FILE          Use the specified configuration file
                                 default '/etc/keepalived/keepalived.conf'
   -P, --vrrp                   Only run with VRRP subsystem (always so)
-  -C, --check                  Not available: there is no health-checker subsystem
+  -C, --check                  Not available without -P: there is no health-checker subsystem
   -B, --no_bfd                 Don't run BFD subsystem (always so)
       --all                    Accepted; there is one process only
   -l, --log-console            Log messages to local console
@@ -309,6 +330,9 @@ mod tests {
             (&["-f"], "Missing parameter for option -f"),
             (&["-i"], "Missing parameter for option -i"),
             (&["--debug"], "Unknown option --debug"),
+            (&["--nosuch=1"], "Unknown option --nosuch=1"),
+            (&["--release-vips=1"], "Unknown option --release-vips=1"),
+            (&["--vrrp_p"], "Missing parameter for option --vrrp_pid"),
         ] {
             assert_eq!(read(words).map(drop), Err(expected.to_owned()), "{words:?}");
         }

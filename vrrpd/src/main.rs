@@ -94,9 +94,9 @@ fn dispatch(options: &Options) -> u8 {
     if let Some(name) = options.namespace.as_deref()
         && let Err(error) = enter_namespace(name)
     {
-        say(&format!(
-            "Unable to set network namespace {name} - exiting ({error})"
-        ));
+        let reason = osys::error_text(&error);
+        say(&format!("Failed to open /run/netns/{name}: {reason}"));
+        say(&format!("Unable to set network namespace {name} - exiting"));
         return USAGE_ERROR;
     }
     let config = options
@@ -122,7 +122,7 @@ fn say(line: &str) {
 
 /// Options that ask for a whole program this is not.
 fn refusal(options: &Options) -> Option<&'static str> {
-    if options.check {
+    if options.check && !options.vrrp && options.config_test.is_none() {
         return Some(
             "vrrpd: option -C (--check) is not available: there is no health checker here",
         );

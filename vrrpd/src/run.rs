@@ -303,6 +303,9 @@ fn unsupported(options: &Options) -> Vec<&'static str> {
     if options.snmp || options.snmp_agent_socket.is_some() {
         lines.push("WARNING - SNMP is not supported, options -x and -A have no effect");
     }
+    if options.check {
+        lines.push("There is no health checker, option -C has no effect beside -P");
+    }
     if options.checkers_pid.is_some() {
         lines.push("There is no healthchecker process, option -c has no effect");
     }

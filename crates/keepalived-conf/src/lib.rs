@@ -88,6 +88,8 @@ pub fn load(path: &Path, options: &Options, env: &dyn Environment) -> Loaded {
 
     let test_exit = if outcome.is_err() {
         EXIT_CONFIG
+    } else if findings.include_missing && !main_read {
+        EXIT_UNUSABLE
     } else if findings.insecure || findings.include_missing {
         EXIT_SECURITY
     } else if draft.homeless_address {

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use vrrp_core::settings::{Auth, Instance, Preempt, Sense, TrackerKind};
+use vrrp_core::settings::{Auth, Instance, Preempt, Sense, Tracker, TrackerKind, Transport};
 use vrrp_core::{PeerView, Time, VirtualRouter};
 use vrrp_proto::vrrp::{DecodeError, Interval};
 
@@ -22,6 +22,8 @@ pub(crate) struct Adviser {
     told: BTreeSet<(IpAddr, Topic)>,
     /// Faults of the last look, with the time of the advert: one bad packet is none.
     suspects: BTreeMap<IpAddr, (Topic, Time)>,
+    /// The highest priority heard of each sender: lower ones may be those of a failed check.
+    highest: BTreeMap<IpAddr, u8>,
 }
 
 /// What a warning is about.
@@ -51,6 +53,7 @@ impl Adviser {
         let own = router.settings();
         let mut lines = Vec::new();
         let before = std::mem::take(&mut self.suspects);
+        self.keep_highest(router);
         for (peer, view) in router.peers() {
             let warnings = match view.fault {
                 Some(fault) => {
@@ -61,7 +64,11 @@ impl Adviser {
                     self.suspects.insert(peer, (topic.clone(), view.heard));
                     again.then_some((topic, text)).into_iter().collect()
                 }
-                None => priority_warnings(own, source, peer, view),
+                None => {
+                    let highest = self.highest.get(&peer).copied().unwrap_or_default();
+                    let rivals = Rivals::of(own, peer, &self.highest);
+                    priority_warnings(own, source, (peer, highest), &rivals)
+                }
             };
             for (topic, text) in warnings {
                 if self.told.len() >= MOST {
@@ -73,6 +80,18 @@ impl Adviser {
             }
         }
         lines
+    }
+
+    /// Of senders that the router remembers and agrees with.
+    fn keep_highest(&mut self, router: &VirtualRouter) {
+        let before = std::mem::take(&mut self.highest);
+        let agreeing = router.peers().filter(|(_, view)| view.fault.is_none());
+        self.highest = agreeing
+            .map(|(peer, view)| {
+                let highest = before.get(&peer).copied().unwrap_or_default();
+                (peer, highest.max(view.claim.priority))
+            })
+            .collect();
     }
 }
 
@@ -153,14 +172,44 @@ fn fault_warning(own: &Instance, view: &PeerView, fault: DecodeError) -> (Topic,
     }
 }
 
+/// Others beside the peer that is looked at, who may take what it or we give away.
+struct Rivals {
+    /// The highest that was heard of each.
+    heard: Vec<i64>,
+    /// Whether there are some that were never heard: a backup says nothing.
+    unheard: bool,
+}
+
+impl Rivals {
+    fn of(own: &Instance, peer: IpAddr, highest: &BTreeMap<IpAddr, u8>) -> Self {
+        let unheard = match &own.transport {
+            Transport::Unicast { peers, .. } => {
+                let mut others = peers.iter().filter(|other| other.address != peer);
+                others.any(|other| !highest.contains_key(&other.address))
+            }
+            Transport::Multicast { .. } => false,
+        };
+        let others = highest.iter().filter(|(address, _)| **address != peer);
+        Self {
+            heard: others.map(|(_, priority)| (*priority).into()).collect(),
+            unheard,
+        }
+    }
+
+    /// Whether one of them may take the address from a master at this priority.
+    fn may_beat(&self, priority: i64) -> bool {
+        self.unheard || self.heard.iter().any(|rival| *rival >= priority)
+    }
+}
+
 /// What comes of the priorities.
 fn priority_warnings(
     own: &Instance,
     source: Option<IpAddr>,
-    peer: IpAddr,
-    view: &PeerView,
+    (peer, theirs): (IpAddr, u8),
+    rivals: &Rivals,
 ) -> Vec<(Topic, String)> {
-    let theirs = i64::from(view.claim.priority);
+    let theirs = i64::from(theirs);
     if theirs == 0 {
         // It says goodbye and nothing of its priority.
         return Vec::new();
@@ -174,6 +223,10 @@ fn priority_warnings(
         };
     }
     let mut warnings = Vec::new();
+    if own.trackers.iter().any(is_any_number) {
+        // What a file will add is not known, so neither is who will be higher.
+        return warnings;
+    }
     let tracked = tracked(own);
     let best_sum = base + tracked.iter().map(|item| item.well).sum::<i64>();
     let best = clamp(best_sum);
@@ -198,20 +251,21 @@ fn priority_warnings(
         let drop = item.well - item.failed;
         if beats(best, theirs, true) {
             let fallen = clamp(best_sum - drop);
-            if beats(fallen, theirs, true) {
+            if beats(fallen, theirs, true) && !rivals.may_beat(fallen) {
                 let text = format!(
                     "{item} can lower {best} to {fallen} but the peer is at {theirs}: a failure \
                      here will not move the address"
                 );
                 warnings.push((Topic::Gives(item.to_string()), text));
             }
-        } else {
+        } else if theirs != OWNER {
+            // An owner's priority does not fall.
             let fallen = clamp(theirs - drop);
-            if beats(fallen, best, false) {
+            if beats(fallen, best, false) && !rivals.may_beat(fallen) {
                 let text = format!(
                     "the peer is at {theirs} and we are at {best} at best: if it has {item} as we \
                      have it, {fallen} is as low as that takes it, and a failure there will not \
-                     move the address"
+                     move the address here"
                 );
                 warnings.push((Topic::Takes(item.to_string()), text));
             }
@@ -270,6 +324,11 @@ fn tracked(own: &Instance) -> Vec<Tracked<'_>> {
     scripts.chain(others).collect()
 }
 
+/// A file with a weight: it adds whatever number is in it.
+fn is_any_number(tracker: &Tracker) -> bool {
+    tracker.kind == TrackerKind::File && tracker.weight != 0
+}
+
 const fn clamp(priority: i64) -> i64 {
     if priority < 1 {
         1
@@ -304,5 +363,7 @@ const fn addresses(count: usize) -> &'static str {
     if count == 1 { "address" } else { "addresses" }
 }
 
+#[cfg(test)]
+mod healthy;
 #[cfg(test)]
 mod tests;

@@ -119,7 +119,8 @@ fn a_weight_that_could_not_bring_it_here() {
         105,
         &[
             "the peer is at 105 and we are at 102 at best: if it has script chk_haproxy as we \
-           have it, 103 is as low as that takes it, and a failure there will not move the address",
+           have it, 103 is as low as that takes it, and a failure there will not move the address \
+             here",
         ],
     );
 }
@@ -133,6 +134,21 @@ fn weights_of_zero_and_reversed_ones_are_not_judged_as_falls() {
     reversed.sense = Sense::Reverse;
     own.scripts = vec![reversed];
     check(&own, 98, &[]);
+}
+
+#[test]
+fn what_a_file_adds_is_not_guessed_and_an_owner_does_not_fall() {
+    let mut own = own(100);
+    own.scripts = vec![script(2)];
+    check(&own, 255, &[]);
+    own.trackers = vec![Tracker {
+        kind: TrackerKind::File,
+        name: "load".to_owned(),
+        weight: 1,
+        sense: Sense::Normal,
+    }];
+    check(&own, 98, &[]);
+    check(&own, 105, &[]);
 }
 
 #[test]
