@@ -28,6 +28,7 @@ pub(crate) struct Draft {
     pub(crate) start_scripts: [Option<Command>; 2],
     pub(crate) start_timeouts: [Option<u32>; 2],
     pub(crate) bfd_instances: Vec<String>,
+    pub(crate) lvs: crate::table::Lvs,
     pub(crate) track_groups: Vec<TrackGroupDef>,
     /// Something named an interface that does not exist.
     pub(crate) missing_interface: bool,

@@ -80,6 +80,9 @@ pub fn load(path: &Path, options: &Options, env: &dyn Environment) -> Loaded {
         }
         let mut pass = Pass::again(process, env, &mut draft, &mut findings, &mut record);
         outcome = pass.run();
+        if process == Process::Checker && outcome.is_ok() {
+            table::complete_lvs(&mut pass);
+        }
         if process == Process::Vrrp && outcome.is_ok() {
             (config, start) = complete::complete(&mut pass);
         }

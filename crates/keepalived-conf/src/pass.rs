@@ -531,14 +531,13 @@ impl<'a> Pass<'a> {
     fn keyword(&mut self, row: &'static Row, line: &Line, level: usize) -> Handled {
         if let Status::Refused(reason) = row.status {
             let span = line.words.first().map(|word| word.span);
-            if row.process == Process::Checker && level == 0 {
-                if self.findings.checkers_seen {
-                    self.skip = Skip::Armed;
-                    return Ok(());
-                }
-                self.findings.checkers_seen = true;
+            // One line for all of them.
+            let of_checkers = row.process == Process::Checker && level == 0;
+            let said = of_checkers && self.findings.checkers_seen;
+            self.findings.checkers_seen |= of_checkers;
+            if !said {
+                self.own(span, &format!("'{}' has no effect here", row.name), reason);
             }
-            self.own(span, &format!("'{}' has no effect here", row.name), reason);
         }
         match row.action {
             Action::Take(take) => take(self, line),
@@ -554,6 +553,13 @@ impl<'a> Pass<'a> {
                 open(self, line)?;
                 let need_open = self.skip == Skip::No;
                 self.block(inside, need_open, level + 1)?;
+                self.focus = None;
+                close(self);
+                Ok(())
+            }
+            Action::NamedList { open, entry, close } => {
+                open(self, line)?;
+                self.entries(entry)?;
                 self.focus = None;
                 close(self);
                 Ok(())
@@ -576,6 +582,10 @@ impl<'a> Pass<'a> {
                 extra.text()
             ));
         }
+        self.entries(entry)
+    }
+
+    fn entries(&mut self, entry: crate::table::Handler) -> Result<usize, Fatal> {
         let mut first = true;
         let mut count = 0;
         while let Some(line) = self.next_line() {

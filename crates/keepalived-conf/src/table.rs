@@ -19,6 +19,9 @@ mod script;
 mod tracking;
 mod watched;
 
+pub(crate) use checkers::Lvs;
+pub(crate) use checkers::end::complete as complete_lvs;
+
 /// Where a keyword may stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Block {
@@ -42,10 +45,34 @@ pub(crate) enum Block {
     TrackGroup,
     /// `garp_group`
     GarpGroup,
+    /// `virtual_server`
+    VirtualServer,
+    /// `real_server` in `virtual_server`
+    RealServer,
+    /// `HTTP_GET` and `SSL_GET` in `real_server`
+    HttpCheck,
+    /// `url` in those
+    Url,
+    /// `TCP_CHECK`, `PING_CHECK` and a `host` of `SMTP_CHECK`
+    TcpCheck,
+    /// `SMTP_CHECK`
+    SmtpCheck,
+    /// `DNS_CHECK`
+    DnsCheck,
+    /// `MISC_CHECK`
+    MiscCheck,
+    /// `UDP_CHECK`
+    UdpCheck,
+    /// `BFD_CHECK`
+    BfdCheck,
+    /// `FILE_CHECK`
+    FileCheck,
+    /// `SSL`
+    Ssl,
 }
 
 impl Block {
-    /// Every block, in the order of the documentation.
+    /// Every block with keywords that act, in the order of the documentation.
     pub(crate) const ALL: [Self; 10] = [
         Self::Root,
         Self::Global,
@@ -72,6 +99,18 @@ impl Block {
             Self::TrackFile => watched::FILE,
             Self::TrackGroup => tracking::TRACK_GROUP,
             Self::GarpGroup => garp_group::ROWS,
+            Self::VirtualServer => checkers::server::ROWS,
+            Self::RealServer => checkers::real::ROWS,
+            Self::HttpCheck => checkers::checks::HTTP,
+            Self::Url => checkers::checks::URL,
+            Self::TcpCheck => checkers::checks::TCP,
+            Self::SmtpCheck => checkers::checks::SMTP,
+            Self::DnsCheck => checkers::checks::DNS,
+            Self::MiscCheck => checkers::checks::MISC,
+            Self::UdpCheck => checkers::checks::UDP,
+            Self::BfdCheck => checkers::checks::BFD,
+            Self::FileCheck => checkers::checks::FILE,
+            Self::Ssl => checkers::server::SSL,
         }
     }
 
@@ -88,6 +127,18 @@ impl Block {
             Self::TrackFile => "`track_file NAME`",
             Self::TrackGroup => "`track_group NAME`",
             Self::GarpGroup => "`garp_group`",
+            Self::VirtualServer => "`virtual_server`",
+            Self::RealServer => "`real_server`",
+            Self::HttpCheck => "`HTTP_GET` and `SSL_GET`",
+            Self::Url => "`url`",
+            Self::TcpCheck => "`TCP_CHECK`, `PING_CHECK` and `host`",
+            Self::SmtpCheck => "`SMTP_CHECK`",
+            Self::DnsCheck => "`DNS_CHECK`",
+            Self::MiscCheck => "`MISC_CHECK`",
+            Self::UdpCheck => "`UDP_CHECK`",
+            Self::BfdCheck => "`BFD_CHECK`",
+            Self::FileCheck => "`FILE_CHECK`",
+            Self::Ssl => "`SSL`",
         }
     }
 }
@@ -122,6 +173,15 @@ pub(crate) enum Action {
         open: Handler,
         /// What may stand in it.
         inside: Block,
+        /// Takes its end.
+        close: fn(&mut Pass<'_>),
+    },
+    /// It begins a block of lines that are no keywords, and has a name.
+    NamedList {
+        /// Takes its first line.
+        open: Handler,
+        /// Takes one line of it.
+        entry: Handler,
         /// Takes its end.
         close: fn(&mut Pass<'_>),
     },

@@ -52,3 +52,9 @@ fn numbers() {
 fn includes() {
     compare(include_str!("data/recorded/includes.txt"));
 }
+
+/// What is said of virtual servers, which are read and not acted upon.
+#[test]
+fn virtual_servers() {
+    compare(include_str!("data/recorded/lvs.txt"));
+}

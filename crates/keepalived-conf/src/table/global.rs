@@ -8,6 +8,8 @@ mod other;
 mod process;
 mod vrrp;
 
+pub(super) use other::is_short_ipv4;
+
 const MAIL: &str = "no mail is sent; use the log";
 const SNMP: &str = "there is no SNMP agent";
 const DBUS: &str = "there is no D-Bus service";

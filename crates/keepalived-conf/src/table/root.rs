@@ -178,7 +178,11 @@ pub(super) const ROWS: &[Row] = &[
         checkers::REASON,
     )
     .with_process(Process::Checker)
-    .with_action(Action::Skip),
+    .with_action(Action::Enter {
+        open: checkers::server::open,
+        inside: Block::VirtualServer,
+        close: checkers::end::server_end,
+    }),
     Row::refused(
         "virtual_server_group",
         "NAME { ... }",
@@ -186,10 +190,18 @@ pub(super) const ROWS: &[Row] = &[
         checkers::REASON,
     )
     .with_process(Process::Checker)
-    .with_action(Action::Skip),
+    .with_action(Action::NamedList {
+        open: checkers::server::group,
+        entry: checkers::server::member,
+        close: checkers::server::group_end,
+    }),
     Row::refused("SSL", "{ ... }", nothing, checkers::REASON)
         .with_process(Process::Checker)
-        .with_action(Action::Skip),
+        .with_action(Action::Enter {
+            open: checkers::server::ssl,
+            inside: Block::Ssl,
+            close: no_close,
+        }),
     Row::full(
         "instance",
         "NAME",

@@ -347,6 +347,9 @@ pub(super) fn close_file(pass: &mut Pass<'_>) {
     }
     let known = |other: &FileDraft| other.name == last.name;
     // The health checker reads it for itself.
+    if pass.process == Process::Checker {
+        pass.draft.lvs.knows_file(&last.name);
+    }
     if pass.process == Process::Vrrp && !pass.draft.track_files.iter().any(known) {
         pass.draft.track_files.push(last);
     }

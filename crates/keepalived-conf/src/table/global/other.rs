@@ -463,7 +463,7 @@ pub(super) fn rx_bufs_multiplier(pass: &mut Pass<'_>, line: &Line) -> Handled {
 
 /// Whether it is an IPv4 address of up to four numbers, the last of which fills what is left.
 /// inet(3).
-fn is_short_ipv4(text: &str) -> bool {
+pub(in crate::table) fn is_short_ipv4(text: &str) -> bool {
     let numbers: Option<Vec<u32>> = text.split('.').map(|part| part.parse().ok()).collect();
     let Some(numbers) = numbers else {
         return false;
