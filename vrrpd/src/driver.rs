@@ -30,8 +30,6 @@ use crate::wire::{Endpoint, RawWire, Wire as _};
 /// Kernel events taken in one turn, so that a storm of them cannot keep the timer
 /// from firing.
 const EVENTS_A_TURN: usize = 256;
-/// How long the end of the daemon waits for the system log to take its last lines.
-const LOG_LIMIT: std::time::Duration = std::time::Duration::from_millis(200);
 /// How long the stop waits for the kernel to remove the addresses.
 const STOP_LIMIT: std::time::Duration = std::time::Duration::from_secs(2);
 /// How long it waits for the scripts' thread beyond what notify scripts may take.
@@ -447,13 +445,6 @@ impl Driver {
         let hung = limit.saturating_add(SCRIPT_LIMIT);
         let _ = tokio::time::timeout(hung, self.runner.stop(limit)).await;
         self.log.info("Stopped");
-        let end = Instant::now() + LOG_LIMIT;
-        while let Some(pause) = self.log.retry_in()
-            && Instant::now() < end
-        {
-            tokio::time::sleep(pause).await;
-            self.log.flush();
-        }
         0
     }
 

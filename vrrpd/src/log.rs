@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use daemonkit::syslog::{
     Backlog, DEFAULT_MAX_LEN, Destination, Facility, Format, Header, Level, Logger, Settings, Sink,
@@ -181,6 +181,19 @@ impl Log {
         } else {
             SHORTEST_PAUSE
         });
+    }
+
+    /// Sends all that waits, for which the system log has `limit`. Blocks: for the very end,
+    /// when nothing is left that could be late.
+    pub(crate) fn drain(&self, limit: Duration) {
+        let end = Instant::now() + limit;
+        self.flush();
+        while let Some(pause) = self.retry_in()
+            && Instant::now() < end
+        {
+            std::thread::sleep(pause);
+            self.flush();
+        }
     }
 
     /// One line of the routers.

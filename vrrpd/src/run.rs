@@ -31,6 +31,9 @@ const FATAL: u8 = 1;
 /// How long helper threads may still write when everything else has ended.
 const SHUTDOWN_LIMIT: std::time::Duration = std::time::Duration::from_secs(1);
 
+/// How long the end of the daemon waits for the system log to take its last lines.
+const LOG_LIMIT: std::time::Duration = std::time::Duration::from_secs(2);
+
 /// Runs the daemon; the result is its exit code.
 pub(crate) fn daemon(options: &Options, config: PathBuf) -> u8 {
     // A relative name would mean another file after the daemon has gone to `/`.
@@ -96,6 +99,7 @@ pub(crate) fn daemon(options: &Options, config: PathBuf) -> u8 {
         None => serve(options, source, loaded, &global, &pid_files, &log),
     };
     parent(&format!("Stopped {}", version::NAME));
+    log.drain(LOG_LIMIT);
     code
 }
 
