@@ -303,6 +303,13 @@ impl Worker {
         self.events.send(event).await.map_err(|_| Abandoned)
     }
 
+    /// Answers a request. It is under way until then: who waits for the end of all must hear it.
+    async fn answer(&self, queue: &Queue, event: Event) -> Result<(), Abandoned> {
+        let sent = self.send(event).await;
+        queue.finished();
+        sent
+    }
+
     async fn complain(&mut self) -> Result<(), Abandoned> {
         match self.warden.take_complaint() {
             Some(reason) => self.send(Event::Unleased(reason)).await,
@@ -333,13 +340,12 @@ impl Worker {
             self.complain().await?;
         }
         let result = self.carry_out(request).await;
-        queue.finished();
-        self.send(Event::Done {
+        let done = Event::Done {
             operation,
             key,
             result,
-        })
-        .await
+        };
+        self.answer(queue, done).await
     }
 
     async fn change_link(
@@ -365,14 +371,13 @@ impl Worker {
         for heard in self.watch.take_waiting().await {
             self.hear(Ok(heard)).await?;
         }
-        queue.finished();
-        self.send(Event::LinkDone { link, made, result }).await
+        self.answer(queue, Event::LinkDone { link, made, result })
+            .await
     }
 
     async fn set_guard(&mut self, queue: &Queue, guard: Guard) -> Result<(), Abandoned> {
         let result = self.firewall.set(&guard);
-        queue.finished();
-        self.send(Event::GuardDone { guard, result }).await
+        self.answer(queue, Event::GuardDone { guard, result }).await
     }
 
     async fn change_routing(&mut self, queue: &Queue, change: Change) -> Result<(), Abandoned> {
@@ -399,8 +404,8 @@ impl Worker {
             self.warden.release(&Ward::Routing(what.removal_bytes()));
             result
         };
-        queue.finished();
-        self.send(Event::RoutingDone { what, set, result }).await
+        self.answer(queue, Event::RoutingDone { what, set, result })
+            .await
     }
 
     async fn set_routing(&mut self, what: &Routing) -> Result<(), Error> {

@@ -224,6 +224,10 @@ pub enum InstanceLine {
     SettingAddresses,
     /// `removing VIPs.`
     RemovingAddresses,
+    /// `setting E-VIPs.`
+    SettingExcluded,
+    /// `removing E-VIPs.`
+    RemovingExcluded,
     /// `setting Virtual Routes`
     SettingRoutes,
     /// `setting Virtual Rules`
@@ -345,6 +349,8 @@ impl InstanceLine {
             | Self::AdvertTimeout
             | Self::SettingAddresses
             | Self::RemovingAddresses
+            | Self::SettingExcluded
+            | Self::RemovingExcluded
             | Self::FileFault { .. }
             | Self::FileFaultOver { .. }
             | Self::SettingRoutes
@@ -507,6 +513,8 @@ impl fmt::Display for InstanceLine {
             Self::AdvertTimeout => formatter.write_str("Receive advertisement timeout"),
             Self::SettingAddresses => formatter.write_str("setting VIPs."),
             Self::RemovingAddresses => formatter.write_str("removing VIPs."),
+            Self::SettingExcluded => formatter.write_str("setting E-VIPs."),
+            Self::RemovingExcluded => formatter.write_str("removing E-VIPs."),
             Self::FileFault { file } => write!(formatter, "tracked file {file} now FAULT state"),
             Self::FileFaultOver { file } => {
                 write!(formatter, "tracked file {file} leaving FAULT state")

@@ -242,7 +242,8 @@ fn an_address_removed_by_somebody_else() {
             "Netlink reflector reports IP 10.0.254.253 removed from eth0",
             "(V) Entering BACKUP STATE",
             "(V) sent 0 priority",
-            "(V) removing VIPs."
+            "(V) removing VIPs.",
+            "(V) removing E-VIPs."
         ]
     );
     assert_eq!(bench.wait(), Some(Duration(609_375_000)));

@@ -207,6 +207,7 @@ pub(super) fn spec(view: &View, address: &Address, lifetime: Option<u32>) -> Opt
     // for, since nobody may contest a virtual address, and a lone /128 never as a source address.
     let preferred = address
         .preferred_lifetime
+        .filter(|_| v6)
         .or_else(|| (v6 && prefix == 128).then_some(0));
     Some(AddressSpec {
         key: AddressKey {

@@ -91,7 +91,7 @@ impl VirtualRouter {
         if added.is_empty() && !lease_changed {
             return;
         }
-        self.log(InstanceLine::SettingAddresses);
+        self.log_setting();
         // Setting an address that is there begins its lease anew, no more.
         self.add_addresses();
         if !added.is_empty() {

@@ -192,7 +192,7 @@ impl VirtualRouter {
         self.timers.resume = None;
         self.send_advert();
         self.timers.advert = Some(self.now + self.settings.advert_interval);
-        self.log(InstanceLine::SettingAddresses);
+        self.log_setting();
         self.add_addresses();
         self.set_routes();
         self.announce_takeover();

@@ -36,7 +36,7 @@ impl VirtualRouter {
         }
         self.remove_routes();
         if self.settings.all_addresses().next().is_some() {
-            self.log(InstanceLine::RemovingAddresses);
+            self.log_removing();
             self.remove_addresses();
         }
         if is_fault {
@@ -170,18 +170,34 @@ impl VirtualRouter {
         self.send_advert();
         self.timers.advert = Some(self.now + self.settings.advert_interval);
         self.log(InstanceLine::Entering(State::Master));
-        self.log(InstanceLine::SettingAddresses);
+        self.log_setting();
         self.add_addresses();
         self.set_routes();
         self.announce_takeover();
         self.notify(Notification::Entered(State::Master));
     }
 
+    /// Addresses are about to be set.
+    pub(super) fn log_setting(&mut self) {
+        self.log(InstanceLine::SettingAddresses);
+        if !self.settings.excluded.is_empty() {
+            self.log(InstanceLine::SettingExcluded);
+        }
+    }
+
+    /// Addresses are about to be removed.
+    fn log_removing(&mut self) {
+        self.log(InstanceLine::RemovingAddresses);
+        if !self.settings.excluded.is_empty() {
+            self.log(InstanceLine::RemovingExcluded);
+        }
+    }
+
     /// What MASTER held goes away. The state is the caller's to change.
     pub(super) fn give_up(&mut self) {
         self.counters.release_master += 1;
         self.remove_routes();
-        self.log(InstanceLine::RemovingAddresses);
+        self.log_removing();
         self.remove_addresses();
         self.timers.clear();
         self.garps.clear();
