@@ -1,6 +1,7 @@
 //! Processes: fork, and what `prctl(2)` says about this one.
 
 use std::io;
+use std::os::unix::process::CommandExt as _;
 
 use nix::unistd::{ForkResult, Pid};
 
@@ -80,6 +81,14 @@ pub fn set_parent_death_signal(signal: nix::sys::signal::Signal) -> io::Result<(
     Ok(())
 }
 
+/// What this command starts gets `signal` when the thread that starts it ends: also when its
+/// whole process is killed. A program that raises its privileges loses that again.
+pub fn end_with_starter(command: &mut std::process::Command, signal: nix::sys::signal::Signal) {
+    // SAFETY: between `fork` and `execve` this makes one system call, allocates nothing and
+    // takes no lock.
+    unsafe { command.pre_exec(move || set_parent_death_signal(signal)) };
+}
+
 /// `PR_SET_NAME` for the calling thread: the name in `/proc/PID/comm`, cut to
 /// 15 bytes. Threads started later inherit it.
 ///
@@ -130,6 +139,20 @@ pub fn unlock_memory() -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_thread_started_ends_with_it() {
+        use nix::sys::signal::Signal;
+        use std::os::unix::process::ExitStatusExt as _;
+        let starter = std::thread::spawn(|| {
+            let mut command = std::process::Command::new("/bin/sleep");
+            end_with_starter(command.arg("600"), Signal::SIGTERM);
+            command.spawn().unwrap()
+        });
+        let mut child = starter.join().unwrap();
+        let status = child.wait().unwrap();
+        assert_eq!(status.signal(), Some(libc::SIGTERM));
+    }
 
     #[test]
     fn fork_is_refused_beside_other_threads() {

@@ -32,6 +32,8 @@ pub(crate) fn spawn(argv: &[OsString], user: &Credentials) -> io::Result<Child> 
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .process_group(0);
+    // As keepalived has it: when the daemon is killed nothing of it goes on.
+    osys::process::end_with_starter(command.as_std_mut(), Signal::SIGTERM);
     let me = (nix::unistd::geteuid(), nix::unistd::getegid());
     if (user.uid, user.gid) != (me.0.as_raw(), me.1.as_raw()) {
         // The standard library drops the supplementary groups along with this.
