@@ -221,7 +221,11 @@ fn work(
                 Err(error) => log.write(
                     Voice::Vrrp,
                     Level::Warning,
-                    &format!("Cannot record to {}: {error}", path.display()),
+                    &format!(
+                        "Cannot record to {}: {}",
+                        path.display(),
+                        osys::error_text(&error)
+                    ),
                 ),
             }
         }

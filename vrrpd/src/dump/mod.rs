@@ -17,6 +17,7 @@ use std::io::Write as _;
 use std::net::IpAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use daemonkit::syslog::Level;
@@ -175,21 +176,33 @@ fn write_to(log: &Log, path: PathBuf, text: String) {
     tokio::task::spawn_blocking(move || {
         if let Err(error) = write_file(&path, &text) {
             // Nobody listens only when the daemon ends.
-            let _ = warnings.send(format!("Cannot write {}: {error}", path.display()));
+            let reason = osys::error_text(&error);
+            let _ = warnings.send(format!("Cannot write {}: {reason}", path.display()));
         }
     });
 }
 
 fn write_file(path: &Path, text: &str) -> std::io::Result<()> {
-    // The directory is everybody's: an old file goes first, and what somebody
-    // puts in its place in the meantime is not followed.
-    let _ = std::fs::remove_file(path);
-    let mut file = std::fs::OpenOptions::new()
+    static WRITTEN: AtomicU64 = AtomicU64::new(0);
+    // Whoever reads finds the old file or the new one whole, and on a full disk the old one.
+    // The directory is everybody's: links are not followed.
+    let mut beside = path.as_os_str().to_owned();
+    let number = WRITTEN.fetch_add(1, Ordering::Relaxed);
+    beside.push(format!(".{}.{number}", std::process::id()));
+    let beside = Path::new(&beside);
+    // One that a killed daemon of the same number left.
+    let _ = std::fs::remove_file(beside);
+    let written = std::fs::OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
-        .open(path)?;
-    file.write_all(text.as_bytes())
+        .open(beside)
+        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .and_then(|()| std::fs::rename(beside, path));
+    if written.is_err() {
+        let _ = std::fs::remove_file(beside);
+    }
+    written
 }
 
 /// Appends a line; writing to a string cannot fail.

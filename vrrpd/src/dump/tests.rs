@@ -154,6 +154,34 @@ async fn a_file_that_cannot_be_written_is_one_warning() {
 }
 
 #[test]
+fn a_file_is_written_whole_or_not_at_all_and_through_no_link() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let directory = tempfile::tempdir().unwrap();
+    let inside = |name: &str| directory.path().join(name);
+    let names = || {
+        let entries = std::fs::read_dir(directory.path()).unwrap().flatten();
+        let names = entries.map(|entry| entry.file_name().into_string().unwrap());
+        names.collect::<std::collections::BTreeSet<_>>()
+    };
+    std::fs::write(inside("secret"), "theirs").unwrap();
+    std::os::unix::fs::symlink(inside("secret"), inside("data")).unwrap();
+    write_file(&inside("data"), "ours").unwrap();
+    assert_eq!(std::fs::read_to_string(inside("secret")).unwrap(), "theirs");
+    assert_eq!(std::fs::read_to_string(inside("data")).unwrap(), "ours");
+    let mode = std::fs::symlink_metadata(inside("data"))
+        .unwrap()
+        .permissions();
+    assert_eq!(mode.mode() & 0o7777, 0o600);
+    // What stands in the way stays, and nothing is left beside it.
+    std::fs::create_dir(inside("json")).unwrap();
+    assert!(write_file(&inside("json"), "ours").is_err());
+    assert_eq!(
+        names(),
+        ["data", "json", "secret"].map(str::to_owned).into()
+    );
+}
+
+#[test]
 fn stamps_are_in_both_forms() {
     osys::time::load_zone();
     // Noon UTC is the same day within eleven hours of it.
