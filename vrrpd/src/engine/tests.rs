@@ -18,6 +18,7 @@ use vrrp_proto::vrrp::{Advert, Checksum, Interval, Path};
 use super::*;
 use crate::script::runner::End;
 
+mod attacks;
 mod firewall;
 mod groups;
 mod moves;
