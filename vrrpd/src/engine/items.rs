@@ -83,7 +83,13 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
             .scripts
             .iter()
             .filter(|script| script.weight == 0)
-            .map(|script| (script.sense, self.script_named(&script.name)))
+            .map(|script| {
+                // What `init_fail` judges beforehand is shown as no result yet.
+                let mut all = self.scripts.iter();
+                let heard = all.any(|it| it.def().name == script.name && it.has_result());
+                let health = self.script_named(&script.name).filter(|_| heard);
+                (script.sense, health)
+            })
             .collect();
         let bad = |(sense, health): &(Sense, Option<Health>)| match sense {
             Sense::Normal => *health == Some(Health::Down),
