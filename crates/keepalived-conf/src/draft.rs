@@ -34,6 +34,10 @@ pub(crate) struct Draft {
     pub(crate) missing_interface: bool,
     /// 1 if the `garp_group` being read has a list of interfaces; keepalived names it so.
     pub(crate) garp_group_list: u8,
+    /// The interfaces of that list.
+    pub(crate) garp_group_names: Vec<String>,
+    /// `vrrp_iptables` or `nftables` has been read.
+    pub(crate) packet_filter: bool,
     /// Rules that name no preference.
     pub(crate) rules_without_preference: u32,
     pub(crate) static_addresses: Vec<AddressDraft>,

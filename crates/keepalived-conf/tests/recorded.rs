@@ -58,3 +58,9 @@ fn includes() {
 fn virtual_servers() {
     compare(include_str!("data/recorded/lvs.txt"));
 }
+
+/// What is read and does nothing here is judged all the same.
+#[test]
+fn others() {
+    compare(include_str!("data/recorded/others.txt"));
+}

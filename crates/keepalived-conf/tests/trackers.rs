@@ -388,7 +388,7 @@ fn garp_group_is_answered_as_the_original_does() {
         (
             "interfaces {\n eth0\n eth0\n }",
             &[
-                "(x.conf: Line 4) garp_group already specified for eth0 - ignoring",
+                "(x.conf: Line 5) garp_group already specified for eth0 - ignoring",
                 "(x.conf: Line 6) garp group 1 does not have any delay set - removing",
             ],
         ),

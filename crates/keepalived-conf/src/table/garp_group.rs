@@ -88,15 +88,18 @@ fn interface(pass: &mut Pass<'_>, line: &Line) -> Handled {
 
 fn interfaces(pass: &mut Pass<'_>, line: &Line) -> Handled {
     pass.draft.garp_group_list = 1;
-    for word in &line.words {
-        add(pass, word.text().into_owned());
-    }
+    let names = line.words.iter().map(|word| word.text().into_owned());
+    pass.draft.garp_group_names.extend(names);
     Ok(())
 }
 
 fn close_interfaces(pass: &mut Pass<'_>, count: usize) {
     if count == 0 {
         pass.complain("Warning - empty garp_group interfaces block");
+    }
+    // keepalived looks at them when it has read them all.
+    for name in std::mem::take(&mut pass.draft.garp_group_names) {
+        add(pass, name);
     }
 }
 

@@ -348,7 +348,7 @@ pub(super) const ROWS: &[Row] = &[
     Row::accepted(
         "tmp_config_directory",
         "DIRECTORY",
-        other::one_word,
+        |pass, line| other::needed(pass, line, "tmp_config_directory missing directory name"),
         "nothing is written while the configuration is read",
     ),
     Row::accepted(

@@ -150,7 +150,7 @@ pub(super) const ROWS: &[Row] = &[
         "link state comes from netlink alone",
     )
     .with_action(Action::List {
-        entry: nothing,
+        entry: linkbeat,
         close: no_list_close,
     }),
     Row::refused(
@@ -160,7 +160,7 @@ pub(super) const ROWS: &[Row] = &[
         "link changes act at once",
     )
     .with_action(Action::List {
-        entry: nothing,
+        entry: delays,
         close: no_list_close,
     }),
     Row::refused(
@@ -284,6 +284,38 @@ fn child_wait_time(pass: &mut Pass<'_>, line: &Line) -> Handled {
             pass.complain(faulty.message);
             pass.complain(format!("Invalid child_wait_time {text}"));
         }
+    }
+    Ok(())
+}
+
+/// A line of `linkbeat_interfaces`.
+fn linkbeat(pass: &mut Pass<'_>, line: &Line) -> Handled {
+    let name = pass.text(line, 0)?;
+    let mut extra = line.rest(1).iter();
+    let odd = extra.find(|word| ![&b"MII"[..], b"ETHTOOL"].contains(&word.bytes.as_slice()));
+    if let Some(odd) = odd {
+        let text = odd.text();
+        pass.complain(format!("extra characters {text} in linkbeat interface"));
+    }
+    if pass.env.interface(&name).is_none() {
+        pass.complain(format!(
+            "unknown interface {name} specified for linkbeat interface"
+        ));
+    }
+    Ok(())
+}
+
+/// A line of `interface_up_down_delays`.
+fn delays(pass: &mut Pass<'_>, line: &Line) -> Handled {
+    let name = pass.text(line, 0)?;
+    if pass.env.interface(&name).is_none() {
+        pass.complain(format!(
+            "unknown interface {name} specified for up/down delay"
+        ));
+        return Ok(());
+    }
+    for word in line.rest(1) {
+        let _ = pass.loose_decimals(crate::number::seconds(&word.text(), 0, 255_000_000));
     }
     Ok(())
 }

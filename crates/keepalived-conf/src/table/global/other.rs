@@ -329,6 +329,10 @@ pub(super) fn nftables_priority(pass: &mut Pass<'_>, line: &Line) -> Handled {
 }
 
 pub(super) fn nftables(pass: &mut Pass<'_>, line: &Line) -> Handled {
+    if std::mem::replace(&mut pass.draft.packet_filter, true) {
+        pass.complain("nftables already specified - ignoring");
+        return Ok(());
+    }
     let name = line.words.get(1).map(|word| word.text().into_owned());
     pass.draft.global.nftables_table = Some(name.unwrap_or_else(|| "keepalived".to_owned()));
     Ok(())
@@ -345,6 +349,7 @@ pub(super) fn nftables_ifindex(pass: &mut Pass<'_>, _: &Line) -> Handled {
 }
 
 pub(super) fn iptables(pass: &mut Pass<'_>, _: &Line) -> Handled {
+    pass.draft.packet_filter = true;
     pass.complain(
         "iptables not supported, using nftables instead. Please replace 'vrrp_iptables and 'vrrp_ipsets' with 'nftables' config option",
     );
