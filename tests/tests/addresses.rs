@@ -136,7 +136,7 @@ fn addresses_with_all_words() -> Result<()> {
         "10.4.4.4/24 brd - scope link",
         "10.5.5.5 peer 10.6.6.6",
         "10.8.8.8/24 noprefixroute",
-        "10.9.9.9/24 preferred_lft 77",
+        "10.9.9.9/24 preferred_lft 0",
         "10.10.1.1/24 dev lo",
     ];
     let excluded = ["fd00:fe::77/64", "10.11.1.1/24"];
