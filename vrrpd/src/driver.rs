@@ -444,7 +444,7 @@ impl Driver {
         let limit = self.engine.config().global.child_wait_time.to_std();
         let hung = limit.saturating_add(SCRIPT_LIMIT);
         let _ = tokio::time::timeout(hung, self.runner.stop(limit)).await;
-        self.log.info("Stopped");
+        self.log.info(&host::last_line(&self.log));
         0
     }
 

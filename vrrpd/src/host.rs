@@ -2,8 +2,9 @@
 
 use keepalived_conf::GlobalDefs;
 use nix::sched::{CpuSet, sched_setaffinity};
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage, setrlimit};
 use nix::sys::stat::{Mode, umask};
+use nix::sys::time::{TimeVal, TimeValLike as _};
 use nix::unistd::Pid;
 use vrrp_core::Duration;
 
@@ -152,6 +153,55 @@ pub(crate) fn become_helper<'a>(settings: impl Iterator<Item = Option<&'a str>>)
             let _refused = set_realtime(priority.parse().ok());
         }
     }
+}
+
+/// Seconds of processor time: of the process and of what it started.
+struct Usage {
+    user: [f64; 2],
+    system: [f64; 2],
+}
+
+impl Usage {
+    fn now() -> Option<Self> {
+        let of = |who| getrusage(who).ok();
+        let both = [of(UsageWho::RUSAGE_SELF)?, of(UsageWho::RUSAGE_CHILDREN)?];
+        let seconds = |time: TimeVal| Duration::from_micros(micros(time)).to_std().as_secs_f64();
+        Some(Self {
+            user: both.map(|usage| seconds(usage.user_time())),
+            system: both.map(|usage| seconds(usage.system_time())),
+        })
+    }
+}
+
+fn micros(time: TimeVal) -> u64 {
+    u64::try_from(time.num_microseconds()).unwrap_or_default()
+}
+
+/// The last line of keepalived's VRRP process; with `-D` it says what it has used.
+pub(crate) fn last_line(log: &Log) -> String {
+    let usage = log.is_detailed().then(Usage::now).flatten();
+    let Some(Usage { user, system }) = usage else {
+        return "Stopped".to_owned();
+    };
+    let ([user, below_user], [system, below_system]) = (user, system);
+    if below_user + below_system > 0.0 {
+        format!(
+            "Stopped - used (self/children) {user:.6}/{below_user:.6} user time, \
+             {system:.6}/{below_system:.6} system time"
+        )
+    } else {
+        format!("Stopped - used {user:.6} user time, {system:.6} system time")
+    }
+}
+
+/// What its parent process says with `-D` at the end.
+pub(crate) fn usage_line(log: &Log) -> Option<String> {
+    let Usage { user, system } = log.is_detailed().then(Usage::now).flatten()?;
+    let ([user, below_user], [system, below_system]) = (user, system);
+    Some(format!(
+        "CPU usage (self/children) user: {user:.6}/{below_user:.6} \
+         system: {system:.6}/{below_system:.6}"
+    ))
 }
 
 fn text<T, E: std::fmt::Display>(result: Result<T, E>) -> Result<(), String> {

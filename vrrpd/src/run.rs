@@ -98,6 +98,9 @@ pub(crate) fn daemon(options: &Options, config: PathBuf) -> u8 {
         Some(code) => code,
         None => serve(options, source, loaded, &global, &pid_files, &log),
     };
+    if let Some(line) = host::usage_line(&log) {
+        parent(&line);
+    }
     parent(&format!("Stopped {}", version::NAME));
     log.drain(LOG_LIMIT);
     code
