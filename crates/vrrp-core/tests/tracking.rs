@@ -236,6 +236,22 @@ fn the_owner_waits_like_anybody_after_a_fault() {
     assert_eq!(bench.router.state(), State::Backup);
 }
 
+/// An owner that has only waited for the first result of a script begins as at its start.
+#[test]
+fn the_owner_takes_over_once_its_script_is_good() {
+    let mut settings = tracking(255, one(0));
+    settings.initial = Initial::Master;
+    let mut bench = Bench::started(settings.clone());
+    assert_ne!(bench.router.state(), State::Master);
+    bench.judged(0, Health::Up);
+    assert_eq!(bench.router.state(), State::Master);
+    let mut bench = Bench::started(settings);
+    bench.judged(0, Health::Down);
+    assert_eq!(bench.router.state(), State::Fault);
+    bench.judged(0, Health::Up);
+    assert_eq!(bench.router.state(), State::Backup);
+}
+
 #[test]
 fn a_link_nobody_tracks_may_go() {
     let mut settings = plain(reference(100));

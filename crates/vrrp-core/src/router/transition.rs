@@ -44,8 +44,7 @@ impl VirtualRouter {
             self.notify(Notification::Entered(State::Fault));
         } else if self.is_faulty() || self.is_waiting() {
             self.leave_init();
-        } else if self.is_owner() && self.settings.initial == Initial::Master {
-            // RFC 3768, 6.4.1: priority 255 takes over at once.
+        } else if self.takes_over_at_once() {
             self.log(InstanceLine::AdvertTimeout);
             self.become_master();
         } else {
@@ -77,14 +76,24 @@ impl VirtualRouter {
     }
 
     /// INIT while running: keepalived counts it as FAULT already and logs
-    /// nothing when the first result of a script is a failure.
+    /// nothing when the first result of a script is a failure. An owner that only waited for it is
+    /// the master once it is good.
     pub(super) fn leave_init(&mut self) {
         if self.is_faulty() {
             self.state = State::Fault;
             self.notify(Notification::Entered(State::Fault));
         } else if !self.is_waiting() {
-            self.recover();
+            if self.takes_over_at_once() {
+                self.become_master();
+            } else {
+                self.recover();
+            }
         }
+    }
+
+    /// RFC 3768, 6.4.1: priority 255.
+    fn takes_over_at_once(&self) -> bool {
+        self.is_owner() && self.settings.initial == Initial::Master
     }
 
     /// BACKUP from FAULT or INIT.
