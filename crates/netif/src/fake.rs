@@ -2,7 +2,7 @@
 //! let lifetimes run out.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
@@ -19,6 +19,7 @@ struct State {
     routing_requests: Vec<(Routing, bool)>,
     routing_refusals: Vec<i32>,
     guards: Vec<Guard>,
+    promoted: BTreeSet<String>,
     guard_refusal: Option<i32>,
     events: VecDeque<Event>,
     requests: Vec<(Operation, AddressSpec)>,
@@ -212,6 +213,10 @@ impl Kernel for Fake {
         });
     }
 
+    fn promote_secondaries(&mut self, interfaces: &BTreeSet<String>) {
+        self.state.borrow_mut().promoted.clone_from(interfaces);
+    }
+
     fn set_routing(&mut self, what: &Routing) {
         self.state.borrow_mut().change_routing(what, true);
     }
@@ -283,6 +288,12 @@ impl FakeHandle {
     /// The next route or rule to be set is refused with `errno`.
     pub fn refuse_routing(&self, errno: i32) {
         self.state.borrow_mut().routing_refusals.push(errno);
+    }
+
+    /// The interfaces that have `promote_secondaries` now.
+    #[must_use]
+    pub fn promoted(&self) -> BTreeSet<String> {
+        self.state.borrow().promoted.clone()
     }
 
     /// Everything that was to be dropped so far, one after the other.

@@ -1,5 +1,6 @@
 //! The trait between a daemon and the kernel.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::task::{Context, Poll};
 
@@ -40,6 +41,11 @@ pub trait Kernel {
     /// addresses given before; one that is gone counts as removed. Answered by one
     /// [`Event::LinkDone`].
     fn remove_macvlan(&mut self, link: &Macvlan);
+
+    /// On these interfaces alone, the addresses left stay when the first of their network is
+    /// removed (`promote_secondaries` of IPv4); the settings of others are as they were
+    /// before, once no request about addresses waits. What is refused stays as it is.
+    fn promote_secondaries(&mut self, interfaces: &BTreeSet<String>);
 
     /// Sets a route or a rule, in order with the requests about addresses; one that is
     /// there already counts as set. Answered by one [`Event::RoutingDone`]. From then on

@@ -1,6 +1,6 @@
 //! Making and removing virtual interfaces, and the settings of the host they need.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -26,6 +26,8 @@ pub(crate) struct Workshop {
     links: BTreeMap<String, (String, Option<Ward>)>,
     /// Settings changed beside the links themselves, as they were.
     before: BTreeMap<PathBuf, String>,
+    /// `promote_secondaries` of the interfaces that have it for now, as it was.
+    promoted: BTreeMap<PathBuf, String>,
 }
 
 impl Workshop {
@@ -113,6 +115,30 @@ impl Workshop {
             self.change(path, "1", warden.as_deref_mut());
         }
         Ok(())
+    }
+
+    /// Sets `promote_secondaries` on these interfaces alone; a link that was made anew has
+    /// lost it.
+    pub(crate) fn promote(&mut self, interfaces: &BTreeSet<String>) {
+        let path = |interface: &String| setting("ipv4", interface, "promote_secondaries");
+        let wanted: BTreeSet<PathBuf> = interfaces.iter().map(path).collect();
+        self.promoted.retain(|path, old| {
+            let stays = wanted.contains(path);
+            if !stays {
+                // The interface may be gone, and its settings with it.
+                let _ = write(path, old);
+            }
+            stays
+        });
+        for path in wanted {
+            let Ok(old) = fs::read_to_string(&path) else {
+                continue;
+            };
+            let old = old.trim().to_owned();
+            if old != "1" && write(&path, "1").is_ok() {
+                self.promoted.entry(path).or_insert(old);
+            }
+        }
     }
 
     fn change(&mut self, path: PathBuf, value: &str, warden: Option<&mut Warden>) {

@@ -1,7 +1,7 @@
 //! Requests on their way to the kernel: ordered, coalescing, bounded by the number of
 //! addresses, routes and rules.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -99,6 +99,8 @@ pub(crate) enum Task {
         leased: bool,
     },
     Unmake(Macvlan),
+    /// The interfaces with `promote_secondaries`.
+    Promote(BTreeSet<String>),
 }
 
 /// A route or rule to be set or removed.

@@ -126,6 +126,10 @@ impl Kernel for RtNetlink {
         self.queue.push_link(Task::Unmake(link.clone()));
     }
 
+    fn promote_secondaries(&mut self, interfaces: &BTreeSet<String>) {
+        self.queue.push_link(Task::Promote(interfaces.clone()));
+    }
+
     fn set_routing(&mut self, what: &Routing) {
         self.queue.push_routing(what, true, false);
     }
@@ -289,6 +293,11 @@ impl Worker {
                         self.change_link(queue, link, Some(leased)).await
                     }
                     Some(Task::Unmake(link)) => self.change_link(queue, link, None).await,
+                    Some(Task::Promote(interfaces)) => {
+                        self.workshop.promote(&interfaces);
+                        queue.finished();
+                        Ok(())
+                    }
                     None => return,
                 },
                 heard = self.watch.next() => self.hear(heard).await,

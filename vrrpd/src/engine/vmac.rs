@@ -40,6 +40,9 @@ pub(super) struct Vmacs {
     /// Until when the start waits for those being made; set when it first could not go
     /// on.
     patience: Option<Time>,
+    /// The interfaces that were given `promote_secondaries`, with their numbers: one that
+    /// is made anew has lost it.
+    promoted: BTreeMap<String, u32>,
 }
 
 impl Vmacs {
@@ -111,6 +114,7 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
         if self.stopping {
             return;
         }
+        self.promote_secondaries();
         let all = &self.config.instances;
         let wanted: Vec<Macvlan> = all.iter().flat_map(macvlans).collect();
         // What the operator wants to outlive a killed daemon stays whole.
@@ -147,6 +151,22 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
                 let name = link.name.clone();
                 self.vmacs.all.insert(name, (link, Stage::Making));
             }
+        }
+    }
+
+    /// `promote_secondaries` of the interfaces there are.
+    fn promote_secondaries(&mut self) {
+        let all = self.config.instances.iter();
+        let names = all
+            .filter(|def| def.promote_secondaries)
+            .map(|def| &def.settings.interface);
+        let wanted: BTreeMap<String, u32> = names
+            .filter_map(|name| Some((name.clone(), self.view.link_by_name(name)?.index)))
+            .collect();
+        if wanted != self.vmacs.promoted {
+            self.kernel
+                .promote_secondaries(&wanted.keys().cloned().collect());
+            self.vmacs.promoted = wanted;
         }
     }
 
@@ -222,6 +242,9 @@ impl<K: Kernel, W: Wire> Engine<K, W> {
     pub(super) fn remove_vmacs(&mut self) {
         if self.switches.keep_addresses {
             return;
+        }
+        if !std::mem::take(&mut self.vmacs.promoted).is_empty() {
+            self.kernel.promote_secondaries(&BTreeSet::new());
         }
         for (link, _) in std::mem::take(&mut self.vmacs.all).into_values() {
             self.kernel.remove_macvlan(&link);

@@ -433,11 +433,11 @@ pub(super) const ROWS: &[Row] = &[
         line::checksum_as_v2,
         "checksums of version 3 over IPv4 without pseudo-header (RFC 9568)",
     ),
-    Row::refused(
+    Row::full(
         "promote_secondaries",
         "",
         line::promote_secondaries,
-        "the kernel's setting is left alone",
+        "set on the interface from start to end; after that it is as it was",
     ),
     Row::refused(
         "linkbeat_use_polling",

@@ -38,6 +38,24 @@ fn wire_index(host: &Host) -> Option<u32> {
 }
 
 #[test]
+fn promote_secondaries_is_set_from_start_to_end_and_by_reloads() {
+    let with = |promote: bool| {
+        let mut config = reference();
+        config.instances[0].promote_secondaries = promote;
+        config
+    };
+    let mut host = Host::new(with(true));
+    let here: BTreeSet<String> = ["ens160".to_owned()].into();
+    assert_eq!(host.kernel.promoted(), here);
+    host.engine.reload(host.now, with(false));
+    assert_eq!(host.kernel.promoted(), BTreeSet::new());
+    host.engine.reload(host.now, with(true));
+    assert_eq!(host.kernel.promoted(), here);
+    host.engine.stop(host.now);
+    assert_eq!(host.kernel.promoted(), BTreeSet::new());
+}
+
+#[test]
 fn adverts_addresses_and_announcements_use_the_virtual_interface() {
     let mut host = Host::new(virtual_mac(false));
     let index = link_index(&host, "vrrp.60").unwrap();
