@@ -346,3 +346,37 @@ fn scripts_of_start_and_end_are_waited_for() -> Result<()> {
 fn scripts_of_start_and_end_are_waited_for_by_the_original() -> Result<()> {
     start_and_end(Original)
 }
+
+/// `promote_secondaries` of a host's interface.
+fn promotes(host: &Host) -> Result<String> {
+    let shown = host.run(&["cat", PROMOTE])?.success()?.stdout;
+    Ok(shown.trim().to_owned())
+}
+
+const PROMOTE: &str = "/proc/sys/net/ipv4/conf/ens160/promote_secondaries";
+
+fn promotes_secondaries(whose: Implementation) -> Result<()> {
+    let mut ground = Ground::new()?;
+    let off = format!("echo 0 > {PROMOTE}");
+    ground.host("r1")?.run(&["bash", "-c", &off])?.success()?;
+    ground.start("r1", whose, &conf(150, "", "    promote_secondaries"))?;
+    ground.wait("r1", &[VIP], true)?;
+    let during = promotes(ground.host("r1")?)?;
+    ground.stop()?;
+    let after = promotes(ground.host("r1")?)?;
+    ensure!(
+        (during.as_str(), after.as_str()) == ("1", "0"),
+        "{during} {after}"
+    );
+    Ok(())
+}
+
+#[test]
+fn secondaries_are_promoted_from_start_to_end() -> Result<()> {
+    promotes_secondaries(Ours)
+}
+
+#[test]
+fn secondaries_are_promoted_from_start_to_end_by_the_original() -> Result<()> {
+    promotes_secondaries(Original)
+}
