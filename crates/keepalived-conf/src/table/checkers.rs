@@ -1,6 +1,7 @@
 //! What belongs to keepalived's health checkers and the kernel's virtual servers: read, complained
 //! of as keepalived does, and not acted upon.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -32,7 +33,7 @@ pub(crate) struct Lvs {
     /// `SSL` has been read, and which of its words.
     ssl: (bool, Vec<String>),
     /// The `track_file` blocks.
-    files: Vec<String>,
+    files: BTreeSet<String>,
     /// A script of a check would be run.
     scripts: bool,
 }
@@ -40,7 +41,7 @@ pub(crate) struct Lvs {
 impl Lvs {
     /// There is a `track_file` of that name.
     pub(super) fn knows_file(&mut self, name: &str) {
-        self.files.push(name.to_owned());
+        self.files.insert(name.to_owned());
     }
 }
 

@@ -1,5 +1,6 @@
 //! What is said of virtual servers once all has been read.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 
@@ -61,13 +62,13 @@ pub(in crate::table) fn server_end(pass: &mut Pass<'_>) {
 pub(crate) fn complete(pass: &mut Pass<'_>) {
     pass.focus = None;
     let servers = std::mem::take(&mut pass.draft.lvs.servers);
-    let groups = std::mem::take(&mut pass.draft.lvs.groups);
+    let mut groups: BTreeMap<String, Members> = BTreeMap::new();
+    for (name, members) in std::mem::take(&mut pass.draft.lvs.groups) {
+        groups.entry(name).or_insert(members);
+    }
     for mut server in servers {
         let members = match &server.head {
-            Head::Group(name) => groups
-                .iter()
-                .find(|(known, _)| known == name)
-                .map_or(Members::default(), |(_, members)| *members),
+            Head::Group(name) => groups.get(name).copied().unwrap_or_default(),
             Head::Mark(_) => Members {
                 marks: true,
                 ..Members::default()
@@ -154,19 +155,18 @@ fn complaints(server: &mut Virtual, members: Members) -> Vec<String> {
 fn of_reals(server: &mut Virtual, name: &str) -> Vec<String> {
     let mut said = Vec::new();
     let protocol = server.protocol.unwrap_or("none");
-    let mut seen: Vec<(IpAddr, u16)> = Vec::new();
+    let mut seen: BTreeSet<(IpAddr, u16)> = BTreeSet::new();
     let own = server.port;
     let method = server.method.clone();
     server.reals.retain(|real| {
         let key = (real.address, real.port);
         let shown = format!("[{}]:{protocol}:{}", real.address, real.port);
-        if seen.contains(&key) {
+        if !seen.insert(key) {
             said.push(format!(
                 "VS {name}: real server {shown} is duplicated - removing second rs"
             ));
             return false;
         }
-        seen.push(key);
         let method = real.method.as_ref().or(method.as_ref());
         let keeps_port = method.is_some_and(|it| it == "DR" || it == "TUN");
         if keeps_port && own != 0 && real.port != 0 && real.port != own {
