@@ -22,6 +22,7 @@ mod macvlan;
 mod model;
 mod nft;
 mod queue;
+mod refresh;
 mod routing;
 mod rtnl;
 mod view;

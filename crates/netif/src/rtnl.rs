@@ -17,10 +17,11 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::guard::{Firewall, Guard};
-use crate::kernel::{Error, Event, Kernel, Origin};
+use crate::kernel::{Error, Event, Kernel, Operation, Origin};
 use crate::macvlan::Workshop;
 use crate::model::{AddressKey, AddressSpec, Macvlan, Snapshot};
 use crate::queue::{Change, Queue, Request, Task};
+use crate::refresh::Refresher;
 use crate::routing::Routing;
 use crate::warden::{Program, Ward, Warden};
 use crate::watch::{self, Heard, Watch};
@@ -240,6 +241,7 @@ impl Drop for Requests {
 
 struct Worker {
     watch: Watch,
+    refresher: Refresher,
     requests: Requests,
     events: mpsc::Sender<Event>,
     workshop: Workshop,
@@ -262,9 +264,11 @@ struct Abandoned;
 
 impl Worker {
     fn open(events: mpsc::Sender<Event>, program: Option<Program>) -> io::Result<Self> {
+        let refresher = Refresher::open()?;
         Ok(Self {
             // First the watch, then the dump: nothing falls between them.
-            watch: Watch::open()?,
+            watch: Watch::open(&refresher)?,
+            refresher,
             requests: Requests::open()?,
             events,
             workshop: Workshop::default(),
@@ -472,6 +476,11 @@ impl Worker {
     }
 
     async fn execute(&mut self, request: Request) -> Result<(), Error> {
+        if let Request::Set { spec, .. } = &request
+            && request.operation() == Operation::Refresh
+        {
+            return self.refresher.refresh(spec);
+        }
         let handle = self.requests.handle.address();
         let removal = match &request {
             Request::Remove(spec) => Some(spec.key),
@@ -527,7 +536,7 @@ impl Worker {
     async fn hear(&mut self, heard: io::Result<Vec<Heard>>) -> Result<(), Abandoned> {
         let Ok(heard) = heard else {
             tokio::time::sleep(REOPEN_PAUSE).await;
-            if let Ok(watch) = Watch::open() {
+            if let Ok(watch) = Watch::open(&self.refresher) {
                 self.hears_routing = !self.routings.is_empty() && watch.hear_routing().is_ok();
                 self.watch = watch;
             }
@@ -576,7 +585,9 @@ impl Worker {
     /// Whether it only says that a request of ours began a lifetime anew.
     fn is_refresh(&mut self, event: &Event, requester: u32) -> bool {
         match event {
-            Event::Address(address) if requester == self.requests.port => {
+            Event::Address(address)
+                if [self.requests.port, self.refresher.port()].contains(&requester) =>
+            {
                 !self.told.insert(address.key)
             }
             Event::AddressGone { key, .. } => {
@@ -715,7 +726,6 @@ impl Worker {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::Operation;
     use crate::view::View;
     use std::future::poll_fn;
 

@@ -20,6 +20,7 @@ use netlink_sys::{AsyncSocket, SocketAddr, TokioSocket};
 
 use crate::kernel::{Event, Origin};
 use crate::model::{Address, AddressKey, Link, Scope};
+use crate::refresh::Refresher;
 
 /// `RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR` of rtnetlink(7).
 const GROUPS: u32 = 0x1 | 0x10 | 0x100;
@@ -57,11 +58,14 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    pub(crate) fn open() -> io::Result<Self> {
+    /// One that does not hear of what is asked for through `refresher`.
+    pub(crate) fn open(refresher: &Refresher) -> io::Result<Self> {
         let mut socket = TokioSocket::new(NETLINK_ROUTE)?;
         // Best effort: the default size only makes re-reads more frequent.
         let _ = socket.socket_ref().set_rx_buf_sz(RECEIVE_BUFFER);
         socket.socket_mut().bind(&SocketAddr::new(0, GROUPS))?;
+        // Best effort: what it hears without it is dropped later.
+        let _ = refresher.silence(socket.socket_ref());
         Ok(Self { socket })
     }
 

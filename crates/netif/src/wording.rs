@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 
 use netlink_packet_core::{
-    DefaultNla, NLM_F_ACK, NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST, NetlinkMessage,
+    DefaultNla, NLM_F_ACK, NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST,
+    NetlinkMessage,
 };
 use netlink_packet_route::address::{
     AddressAttribute, AddressFlags as WireFlags, AddressMessage, CacheInfo,
@@ -70,6 +71,13 @@ impl Routing {
     pub fn removal_bytes(&self) -> Vec<u8> {
         whole(removal(self))
     }
+}
+
+/// The request that begins the lifetime of an address anew, as the bytes of a whole netlink
+/// message.
+pub(crate) fn lifetime(spec: &AddressSpec) -> Vec<u8> {
+    let message = RouteNetlinkMessage::NewAddress(address(spec));
+    whole(request(message, NLM_F_CREATE | NLM_F_REPLACE))
 }
 
 /// The request that removes the link with that index, as the bytes of a whole netlink message.

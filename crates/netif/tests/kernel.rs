@@ -7,7 +7,10 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use netif::{Error, Event, Hop, Kernel as _, Macvlan, RouteSpec, Routing, RtNetlink};
+use netif::{
+    AddressKey, AddressSpec, Error, Event, Hop, Kernel as _, Macvlan, Operation, RouteSpec,
+    Routing, RtNetlink,
+};
 
 const ALONE: &str = "NETIF_TEST_ALONE";
 
@@ -52,7 +55,7 @@ fn ip(batch: &str) {
 }
 
 /// The first event that `wanted` makes something of.
-async fn event<T>(kernel: &mut RtNetlink, wanted: impl Fn(Event) -> Option<T>) -> T {
+async fn event<T>(kernel: &mut RtNetlink, mut wanted: impl FnMut(Event) -> Option<T>) -> T {
     let search = async {
         loop {
             let event = poll_fn(|cx| kernel.poll_event(cx)).await.unwrap();
@@ -151,6 +154,71 @@ fn a_link_of_somebody_elses_is_left_alone() {
             // What is like its own is what it left behind.
             assert_eq!(make("vrrp.7").await, Ok(()));
             assert_eq!(make("vrrp.7").await, Ok(()));
+        },
+    );
+}
+
+/// What is asked for many times a second is not heard of again, and is done all the same; what
+/// somebody else does to the address is heard.
+#[test]
+fn a_refresh_is_answered_and_not_reported() {
+    alone(
+        "a_refresh_is_answered_and_not_reported",
+        async |mut kernel| {
+            let index = index_of(&mut kernel, "wire0").await;
+            let key = AddressKey {
+                ifindex: index,
+                addr: [10, 0, 0, 9].into(),
+                prefix: 24,
+            };
+            let mut spec = AddressSpec::new(key);
+            spec.lifetime = Some(2);
+            kernel.add_address(&spec);
+            let done = |wanted: Operation| {
+                move |event: Event| match event {
+                    Event::Done {
+                        operation, result, ..
+                    } if operation == wanted => Some(result),
+                    _ => None,
+                }
+            };
+            assert_eq!(event(&mut kernel, done(Operation::Add)).await, Ok(()));
+            spec.lifetime = Some(600);
+            let mut reports = 0;
+            for _ in 0..5 {
+                kernel.refresh_address(&spec);
+                let answer = event(&mut kernel, |event| {
+                    // The report of its making bears the first lifetime.
+                    let again =
+                        |it: &Event| matches!(it, Event::Address(it) if it.lifetime > Some(2));
+                    reports += u32::from(again(&event));
+                    done(Operation::Refresh)(event)
+                });
+                assert_eq!(answer.await, Ok(()));
+            }
+            assert_eq!(reports, 0);
+            let shown = Command::new("ip")
+                .args(["-o", "address", "show", "dev", "wire0"])
+                .output()
+                .unwrap();
+            let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+            assert!(
+                shown.contains("10.0.0.9/24") && shown.contains("valid_lft 600sec"),
+                "{shown}"
+            );
+            ip("address change 10.0.0.9/24 dev wire0 valid_lft 700 preferred_lft 700\n");
+            let heard = event(&mut kernel, |event| match event {
+                Event::Address(address) if address.key == key => {
+                    address.lifetime.filter(|seconds| *seconds > 600)
+                }
+                _ => None,
+            });
+            assert_eq!(heard.await, 700);
+            // A refusal is the answer.
+            spec.key.ifindex = 0x7fff_fff0;
+            kernel.refresh_address(&spec);
+            let refused = event(&mut kernel, done(Operation::Refresh)).await;
+            assert!(matches!(refused, Err(Error::Kernel(_))), "{refused:?}");
         },
     );
 }
