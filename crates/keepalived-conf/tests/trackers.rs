@@ -474,3 +474,26 @@ vrrp_instance V {{
         assert_eq!(directions(words), expected, "{words}");
     }
 }
+
+/// A weight that a member writes beside its group's entry is not the one that counts.
+#[test]
+fn what_a_member_and_its_group_both_track_has_the_groups_weight() {
+    for (own, group, expected) in [
+        ("eth1 weight 10", "eth1 weight 20", 20),
+        ("eth1 weight 10 reverse", "eth1", 0),
+        ("eth1", "eth1 weight 20", 0),
+    ] {
+        for word in ["", "sync_group_tracking_weight"] {
+            let tracked = format!(" track_interface {{\n {own}\n }}");
+            let text = format!(
+                "vrrp_sync_group G {{\n group {{\n A\n B\n }}\n {word}\n track_interface {{\n {group}\n }}\n}}\n{}{}",
+                instance("A", 1, &tracked),
+                instance("B", 2, ""),
+            );
+            let config = read(&text).config.unwrap();
+            let weights = config.instances[0].settings.trackers.iter();
+            let weights: Vec<i16> = weights.map(|tracker| tracker.weight).collect();
+            assert_eq!(weights, [expected], "{own} in a group with {group} {word}");
+        }
+    }
+}

@@ -147,3 +147,16 @@ vrrp_instance X {
         ]
     );
 }
+
+#[test]
+fn an_address_with_a_wrong_peer_is_set_without_one() {
+    for peer in ["foo", "10.7.7.1/24", "fe80::1"] {
+        let text = format!(
+            "vrrp_instance V {{\n interface eth0\n virtual_router_id 51\n virtual_ipaddress {{\n 10.5.5.7 peer {peer}\n }}\n}}\n"
+        );
+        let (config, lines) = read(&text);
+        assert!(!lines.is_empty());
+        let address = &config.instances[0].settings.addresses[0];
+        assert_eq!((address.prefix, address.peer), (32, None), "{peer}");
+    }
+}

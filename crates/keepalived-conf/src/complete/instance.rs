@@ -288,12 +288,18 @@ fn trackers(pass: &mut Pass<'_>, draft: &mut InstanceDraft, group: Option<&Group
         ));
     }
     draft.trackers.retain(|tracked| !is_own(tracked));
-    if let Some(group) = group {
-        both_tracked(pass, draft, group, own.as_deref());
-    }
+    let shared = group.map(|group| both_tracked(pass, draft, group, own.as_deref()));
     let owner = draft.priority == Some(OWNER);
     if owner || group.is_some_and(|group| !group.draft.weights) {
         ignore_weights(pass, draft, owner);
+    }
+    for of_group in shared.unwrap_or_default() {
+        let same =
+            |own: &&mut Tracked| own.kind == TrackerKind::Interface && own.name == of_group.name;
+        if let Some(own) = draft.trackers.iter_mut().find(same) {
+            own.weight = of_group.weight;
+            own.sense = of_group.sense;
+        }
     }
     pass.focus = Some(draft.span);
     if draft.xmit_base && !draft.use_vmac {
@@ -306,8 +312,15 @@ fn trackers(pass: &mut Pass<'_>, draft: &mut InstanceDraft, group: Option<&Group
     }
 }
 
-/// What the instance and its group both track.
-fn both_tracked(pass: &mut Pass<'_>, draft: &InstanceDraft, group: &Group, own: Option<&str>) {
+/// What the instance and its group both track. The answer is the group's entries that take the
+/// place of the instance's own: of those with a weight.
+fn both_tracked(
+    pass: &mut Pass<'_>,
+    draft: &InstanceDraft,
+    group: &Group,
+    own: Option<&str>,
+) -> Vec<Tracked> {
+    let mut winning = Vec::new();
     let interfaces = group
         .draft
         .trackers
@@ -316,7 +329,12 @@ fn both_tracked(pass: &mut Pass<'_>, draft: &InstanceDraft, group: &Group, own: 
     for shared in interfaces {
         let tracked =
             |other: &Tracked| other.kind == TrackerKind::Interface && other.name == shared.name;
-        if Some(shared.name.as_str()) == own || draft.trackers.iter().any(tracked) {
+        let mut ours = draft.trackers.iter().filter(|other| tracked(other));
+        let known = ours.next();
+        if known.is_some_and(|known| known.weight != 0) {
+            winning.push(shared.clone());
+        }
+        if Some(shared.name.as_str()) == own || known.is_some() {
             pass.focus = Some(draft.span);
             pass.complain(format!(
                 "({}) track_interface {} is configured on VRRP instance and sync group. Remove vrrp instance or sync group config",
@@ -324,6 +342,7 @@ fn both_tracked(pass: &mut Pass<'_>, draft: &InstanceDraft, group: &Group, own: 
             ));
         }
     }
+    winning
 }
 
 /// Weights that cannot act: those of the address owner, and those of a group's members.

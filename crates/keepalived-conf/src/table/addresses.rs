@@ -225,7 +225,8 @@ fn take_option(
             ));
         }
         "label" => draft.address.label = Some(value.to_owned()),
-        "peer" => return take_peer(pass, draft, value, prefix_given),
+        // With a peer that is wrong the address is set without one.
+        "peer" => take_peer(pass, draft, value, prefix_given),
         _ => match value {
             "forever" => draft.address.preferred_lifetime = None,
             _ => match pass.number(unsigned(value, 0, u32::MAX)) {
@@ -237,23 +238,18 @@ fn take_option(
     true
 }
 
-fn take_peer(
-    pass: &mut Pass<'_>,
-    draft: &mut AddressDraft,
-    value: &str,
-    prefix_given: bool,
-) -> bool {
+fn take_peer(pass: &mut Pass<'_>, draft: &mut AddressDraft, value: &str, prefix_given: bool) {
     // An address with a prefix of its own may name its peer without one, and the other way round.
     let Ok(peer) = value.parse::<IpAddr>() else {
         pass.complain(format!("VRRP parsed invalid IP {value}. skipping IP..."));
         pass.complain(format!("Invalid peer address {value}"));
-        return false;
+        return;
     };
     if Family::of(peer) != Family::of(draft.address.address) {
         pass.complain(format!(
             "Peer address {value} does not match address family"
         ));
-        return false;
+        return;
     }
     if prefix_given {
         pass.complain("Cannot specify address prefix when specifying peer address - ignoring");
@@ -261,7 +257,6 @@ fn take_peer(
     let host = if peer.is_ipv4() { 32 } else { 128 };
     draft.address.peer = Some((peer, host));
     draft.address.prefix = host;
-    true
 }
 
 /// Names and numbers of /etc/iproute2/rt_scopes that the kernel knows.
