@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::expr;
 use crate::keyword::{self, NO_DEFAULTS, Row, Status, bind, option, server};
 
 /// The text of `docs/compat/haproxy.md`.
@@ -37,6 +38,14 @@ pub fn compat_markdown() -> String {
     );
     for (name, status) in server::statuses() {
         line(&mut out, name, status, "");
+    }
+    heading(&mut out, "Sample fetches", "Fetch");
+    for fetch in expr::FETCHES {
+        line(&mut out, fetch.name, fetch.status, "");
+    }
+    heading(&mut out, "Converters", "Converter");
+    for converter in expr::CONVERTERS {
+        line(&mut out, converter.name, converter.status, "");
     }
     heading(&mut out, "Other sections", "Section");
     for section in keyword::OTHER_SECTIONS {

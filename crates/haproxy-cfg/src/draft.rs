@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::expr::condition::Acls;
+use crate::keyword::rules::RuleDraft;
 use crate::model::{
     Balance, Bind, CheckKind, KeepAlive, LogTarget, Mode, Options, Place, ProxyKind, Server,
     ServerAddr, Timeouts,
@@ -64,6 +66,9 @@ pub(crate) struct Settings {
     pub(crate) http: BTreeMap<&'static str, bool>,
     /// `http-check` rules were written.
     pub(crate) http_check_rules: bool,
+    /// ACLs, which sections do not share, and those of rules that they do.
+    pub(crate) acls: Acls,
+    pub(crate) rules: RuleDraft,
 }
 
 /// What `default-server` sets and a `server` line may change.
@@ -156,12 +161,12 @@ pub(crate) struct Draft {
     /// For each bind, whether its id was written.
     pub(crate) bind_ids: Vec<bool>,
     pub(crate) servers: Vec<ServerDraft>,
-    /// `use_backend` without a condition.
-    pub(crate) use_backend: Option<String>,
     /// Kinds of HTTP rules that were written, for the warnings about their order.
     pub(crate) rules: Vec<&'static str>,
     /// `dispatch`, `option transparent` and the like make it usable without servers.
     pub(crate) dispatch: bool,
+    /// For `defaults` with rules: whether frontends and backends inherit from it.
+    pub(crate) heirs: (bool, bool),
     /// Something in it was refused or ambiguous, so that its checks would mislead.
     pub(crate) broken: bool,
 }
@@ -181,6 +186,11 @@ impl Draft {
             Kind::Defaults => true,
             Kind::Proxy(kind) => kind.has_backend(),
         }
+    }
+
+    /// Whether it has a stick table.
+    pub(crate) const fn has_table(&self) -> bool {
+        false
     }
 
     /// The word that messages use for its kind.

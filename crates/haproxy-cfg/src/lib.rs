@@ -13,6 +13,7 @@ mod condition;
 mod directive;
 mod draft;
 pub mod env;
+mod expr;
 mod keyword;
 mod lex;
 mod line;

@@ -10,8 +10,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+mod expr;
+mod rules;
 mod server;
 
+pub(crate) use expr::Stage;
+pub use expr::{
+    Acl, Arg, Call, Condition, Expr, Format, Map, Mask, Method, Part, Pattern, Scope, Term, Test,
+    ValueKind, Variable,
+};
+pub use rules::{
+    Action, Counter, Number, Only, Persist, Rule, Rules, Target, UseBackend, UseServer,
+};
 pub use server::{Check, Server, ServerAddr, ServerPort};
 
 /// A whole configuration.
@@ -575,6 +585,10 @@ pub struct Proxy {
     /// `default_backend` as an index into [`Config::proxies`]; a listen without one uses itself
     /// (`None`).
     pub default_backend: Option<usize>,
+    /// ACLs of its rules.
+    pub acls: Vec<Acl>,
+    /// What becomes of its connections.
+    pub rules: Rules,
     /// `balance`.
     pub balance: Balance,
     /// `timeout` lines.

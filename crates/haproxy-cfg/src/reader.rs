@@ -557,6 +557,16 @@ impl<'e> Reader<'e> {
         );
     }
 
+    /// Whether there is a stick table of that name outside of proxies.
+    pub(crate) const fn has_table(&self, _: &str) -> bool {
+        false
+    }
+
+    /// Whether there is a user list of that name.
+    pub(crate) const fn has_userlist(&self, _: &str) -> bool {
+        false
+    }
+
     /// The bytes of a file named in the configuration.
     pub(crate) fn readable(&self, path: &str) -> bool {
         use std::os::unix::ffi::OsStrExt;

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::draft::{Draft, Kind, LogLine, ServerDraft};
-use crate::keyword::option;
+use crate::keyword::{option, rules};
 use crate::model::{
     Check, Config, ConnectionLog, Global, Mode, Proxy, ProxyKind, ProxyLog, ServerAddr,
 };
@@ -36,7 +36,9 @@ pub(crate) fn resolve(reader: &mut Reader<'_>) -> Option<Config> {
                 ));
             }
             let target = target(reader, &drafts, index);
+            let rules = rules::resolve(reader, &drafts, index);
             if let Some(draft) = drafts.get_mut(index) {
+                draft.settings.rules.rules = rules;
                 check(reader, draft);
             }
             target
@@ -145,14 +147,19 @@ fn global(reader: &mut Reader<'_>) {
 /// The backend of a frontend.
 fn target(reader: &mut Reader<'_>, drafts: &[Draft], index: usize) -> Option<usize> {
     let draft = drafts.get(index)?;
-    let (name, rule) = match (&draft.use_backend, &draft.settings.default_backend) {
-        (Some(name), _) => (name, "use_backend"),
-        (None, Some(name)) => (name, "default_backend"),
-        (None, None) => return None,
-    };
-    if !draft.has_frontend() && rule == "default_backend" && draft.kind == Kind::Defaults {
-        return None;
-    }
+    let name = draft.settings.default_backend.as_ref()?;
+    named_backend(reader, drafts, index, name, "default_backend")
+}
+
+/// The backend that a rule of a frontend names.
+pub(crate) fn named_backend(
+    reader: &mut Reader<'_>,
+    drafts: &[Draft],
+    index: usize,
+    name: &str,
+    rule: &str,
+) -> Option<usize> {
+    let draft = drafts.get(index)?;
     let found = drafts
         .iter()
         .position(|other| other.has_backend() && other.name == *name);
@@ -457,6 +464,8 @@ fn proxy(draft: Draft, target: Option<usize>, id: u32) -> Option<Proxy> {
         } else {
             target
         },
+        acls: settings.acls.all,
+        rules: settings.rules.rules,
         balance: settings.balance,
         timeouts: settings.timeouts,
         retries: settings.retries.unwrap_or(3),

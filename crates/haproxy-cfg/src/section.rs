@@ -46,6 +46,7 @@ impl Reader<'_> {
             return;
         };
         inherit(&mut settings, kind);
+        settings.acls = settings.acls.inherit();
         let first_extra = if from { from_at + 2 } else { 2 };
         if !is_defaults && !line.arg(first_extra).is_empty() {
             if from {
@@ -66,6 +67,32 @@ impl Reader<'_> {
             );
             self.abort();
             return;
+        }
+        if let Kind::Proxy(proxy) = kind
+            && has_rules(&settings)
+        {
+            let wanted = line.arg(from_at + 1).to_owned();
+            let origin = if from {
+                self.defaults.iter_mut().find(|draft| draft.name == wanted)
+            } else {
+                self.defaults.last_mut()
+            };
+            if let Some(origin) = origin {
+                origin.heirs.0 |= proxy.has_frontend();
+                origin.heirs.1 |= proxy.has_backend();
+                if origin.heirs == (true, true) {
+                    let place = origin.place.clone();
+                    self.fatal_near(
+                        line,
+                        format!(
+                            "frontends and backends cannot inherit from the same defaults section if it defines TCP/HTTP rules (defaults section at {}:{}).",
+                            place.file, place.line
+                        ),
+                    );
+                    self.abort();
+                    return;
+                }
+            }
         }
         self.open(line, kind, name, settings);
     }
@@ -114,10 +141,10 @@ impl Reader<'_> {
             binds: Vec::new(),
             bind_ids: Vec::new(),
             servers: Vec::new(),
-            use_backend: None,
             rules: Vec::new(),
             dispatch: false,
             broken: false,
+            heirs: (false, false),
         };
         if kind == Kind::Defaults {
             self.defaults.push(draft);
@@ -173,6 +200,7 @@ fn has_rules(settings: &Settings) -> bool {
     ["http-request", "http-response", "http-after-response"]
         .iter()
         .any(|rule| settings.http.contains_key(rule))
+        || crate::keyword::rules::inherited_rules(&settings.rules)
 }
 
 /// The word that begins a section of this kind.

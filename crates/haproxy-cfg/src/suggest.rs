@@ -52,7 +52,10 @@ impl Print {
 }
 
 /// The nearest of `candidates`, if it is near enough; of equals the first.
-fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(
+    word: &str,
+    candidates: impl Iterator<Item = &'a str>,
+) -> Option<&'a str> {
     // Longer words are never near a keyword, and the work stays bounded.
     if word.len() > 256 {
         return None;

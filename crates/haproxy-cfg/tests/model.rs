@@ -164,10 +164,8 @@ fn changes_of_the_environment_reach_later_lines_and_the_model() {
 #[test]
 fn what_haproxy_knows_and_we_do_not_is_refused_once_with_line_and_reason() {
     for line in [
-        "acl a src 1.2.3.4",
-        "use_backend x if TRUE",
         "stick-table type ip size 1m",
-        "tcp-request connection reject",
+        "tcp-request content switch-mode http",
         "option httpchk",
         "tcp-check connect",
         "source 1.2.3.4",

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use haproxy_cfg::model::{
-    Balance, Bind, Config, KeepAlive, Options, Proxy, Server, ServerAddr, ServerPort, Tune,
+    Balance, Bind, Config, KeepAlive, Options, Proxy, Server, ServerAddr, ServerPort, Target, Tune,
+    UseBackend,
 };
 use relay::{
     Admin, Algorithm, Backend, BackendState, Frontend, FrontendState, Keepalive, ListenSocket,
@@ -53,7 +54,7 @@ pub(super) fn build(
     for (index, proxy) in config.proxies.iter().enumerate() {
         let place = places.get(index).copied().unwrap_or_default();
         if place.frontend.is_some() {
-            let target = proxy.default_backend.or_else(|| {
+            let target = always(proxy).or(proxy.default_backend).or_else(|| {
                 // A listen without `default_backend` serves its clients itself.
                 place.backend.map(|_| index)
             });
@@ -81,6 +82,18 @@ pub(super) fn build(
         sockets,
         addresses,
     })
+}
+
+/// The backend of a `use_backend` without a condition that comes before all others.
+fn always(proxy: &Proxy) -> Option<usize> {
+    match proxy.rules.backends.first()? {
+        UseBackend {
+            target: Target::Fixed(index),
+            condition: None,
+            ..
+        } => Some(*index),
+        _ => None,
+    }
 }
 
 fn places(config: &Config) -> Vec<Place> {

@@ -192,13 +192,7 @@ pub(crate) fn rules(reader: &mut Reader<'_>, draft: &mut Draft, line: &Line) {
         );
         return;
     }
-    if keyword == "http-request" && draft.rules.contains(&"redirect") {
-        reader.warn_at(
-            line,
-            "a 'http-request' rule placed after a 'redirect' rule will still be processed before.",
-        );
-    }
-    draft.rules.push(keyword);
+    super::rules::in_order(reader, draft, line, keyword);
     draft.settings.http.insert(keyword, true);
 }
 

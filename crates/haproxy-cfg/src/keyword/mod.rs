@@ -7,6 +7,7 @@ pub(crate) mod http;
 pub(crate) mod log;
 pub(crate) mod option;
 pub(crate) mod proxy;
+pub(crate) mod rules;
 pub(crate) mod server;
 pub(crate) mod threads;
 pub(crate) mod timeout;
@@ -119,7 +120,7 @@ pub(crate) const OTHER_SECTIONS: &[OtherSection] = &[
 
 /// All rows.
 pub(crate) fn rows() -> impl Iterator<Item = &'static Row> {
-    global::ROWS.iter().chain(proxy::ROWS)
+    global::ROWS.iter().chain(proxy::ROWS).chain(rules::ROWS)
 }
 
 /// The row of that name in one of these sections.

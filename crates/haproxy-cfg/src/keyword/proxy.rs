@@ -43,7 +43,6 @@ const fn refused(name: &'static str, reason: &'static str) -> Row {
 
 const FULL: Status = Status::Full;
 const HTTP: Status = Status::Accepted("it is for HTTP only");
-const RULES: &str = "connections are not sorted by rules.";
 const STICK: &str = "there are no stick tables.";
 
 /// The table; suggestions try its rows in this order.
@@ -80,15 +79,12 @@ pub(crate) const ROWS: &[Row] = &[
         "tcp-check",
         "checks are a TCP connect or 'option ssl-hello-chk'.",
     ),
-    refused("tcp-request", RULES),
-    refused("tcp-response", RULES),
     row("timeout", None, FULL, timeout::timeout),
     refused("use-fcgi-app", "there is no FastCGI in TCP mode."),
     own("bind", None, FULL, bind::bind),
     own("server", None, FULL, server::server),
     row("default-server", None, FULL, server::default_server),
     own("server-template", None, FULL, server::server_template),
-    refused("acl", RULES),
     row("balance", None, FULL, balance),
     row("mode", Some(1), FULL, mode),
     row("log", None, FULL, proxy_log),
@@ -111,8 +107,6 @@ pub(crate) const ROWS: &[Row] = &[
     row("retries", None, FULL, retries),
     row("option", None, FULL, option::option),
     row("default_backend", None, FULL, default_backend),
-    own("use_backend", None, FULL, use_backend),
-    refused("use-server", RULES),
     own("id", Some(1), FULL, id),
     own("description", None, FULL, description),
     row("disabled", Some(0), FULL, |_, draft, _| {
@@ -159,8 +153,6 @@ pub(crate) const ROWS: &[Row] = &[
     refused("transparent", "write 'option transparent' instead."),
     refused("email-alert", "no mail is sent."),
     refused("persist", "there is no persistence."),
-    refused("force-persist", RULES),
-    refused("ignore-persist", RULES),
     row("cookie", None, HTTP, http::cookie),
     row("capture", None, HTTP, http::capture),
     row("monitor-uri", None, HTTP, http::monitor_uri),
@@ -390,21 +382,6 @@ fn default_backend(reader: &mut Reader<'_>, draft: &mut Draft, line: &Line) {
         reader.fatal_at(line, "'default_backend' expects a backend name.");
     } else {
         draft.settings.default_backend = Some(line.arg(1).to_owned());
-    }
-}
-
-/// `use_backend` without a condition always applies; conditions are refused.
-fn use_backend(reader: &mut Reader<'_>, draft: &mut Draft, line: &Line) {
-    reader.misplaced(draft, line, "use_backend", true, "");
-    if line.arg(1).is_empty() {
-        reader.fatal_at(line, "'use_backend' expects a backend name.");
-    } else if line.arg(2).is_empty() && !line.arg(1).contains('%') {
-        draft
-            .use_backend
-            .get_or_insert_with(|| line.arg(1).to_owned());
-    } else {
-        draft.broken = true;
-        reader.refuse(line, "use_backend", RULES);
     }
 }
 

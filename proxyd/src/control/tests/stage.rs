@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use haproxy_cfg::model::{
     Balance, Bind, BindAddr, Check, CheckKind, Config, ConnectionLog, Facility, Global, KeepAlive,
     LogDest, LogFormat, LogLevel, LogTarget, Mode, Options, Place, Proxy, ProxyKind, ProxyLog,
-    Server, ServerAddr, ServerPort, SeverityOutput, StatsLevel, StatsSocket, Timeouts, UnixRights,
-    V6Only,
+    Rules, Server, ServerAddr, ServerPort, SeverityOutput, StatsLevel, StatsSocket, Timeouts,
+    UnixRights, V6Only,
 };
 
 use super::super::{Bound, BoundListener, BoundStats, Console, Daemon, Identity, LogTargets};
@@ -57,6 +57,8 @@ pub(super) fn proxy(kind: ProxyKind, name: &str, id: u32) -> Proxy {
         binds: Vec::new(),
         servers: Vec::new(),
         default_backend: None,
+        acls: Vec::new(),
+        rules: Rules::default(),
         balance: Balance::RoundRobin,
         timeouts: Timeouts {
             connect: second,
