@@ -13,8 +13,10 @@
 #![warn(missing_docs)]
 
 mod balance;
+pub mod hash;
 mod pool;
 mod queue;
+pub mod sample;
 mod server;
 mod time;
 
