@@ -15,6 +15,7 @@
 mod balance;
 pub mod hash;
 mod pool;
+pub mod proxyproto;
 mod queue;
 pub mod sample;
 mod server;
